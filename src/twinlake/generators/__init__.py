@@ -1,0 +1,1 @@
+"""Algorithms that learn real tables and draw synthetic ones."""

@@ -1,0 +1,1 @@
+"""How much a snapshot gives away. One file per attack."""

@@ -1,0 +1,1 @@
+"""Where real tables come from."""

@@ -1,0 +1,89 @@
+"""Privacy units: which rows are one person's, and the coin that holds some of them back.
+
+The unit is a row of a root table with all its descendants, or each table's own row. The coin is a keyed hash of the
+unit, so a unit falls on the same side every night, and equal rows of a table without key fall together.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from twinlake.hashing import Hashes, hash_rows, mix, uniform
+from twinlake.schema import Reference, Schema, Table
+from twinlake.tables import Tables, TableWriter, write_schema
+
+Units = dict[str, Hashes | None]
+
+
+def unit_tables(schema: Schema, unit: str | None) -> dict[str, Reference | None]:
+    """Tables that hold units' rows, each with the reference that leads to its unit (None: its rows are units)."""
+    if unit is None:
+        return {t.name: None for t in schema if not t.public}
+    found: dict[str, Reference | None] = {unit: None}
+    tables = [t for t in schema if t.name != unit and not t.public]
+    while grown := {t.name: r for t in tables if t.name not in found for r in t.references if r.table in found}:
+        found |= grown
+    return found
+
+
+def assign_units(tables: Tables, unit: str | None) -> Units:
+    """The unit of each row of each table, shape (rows,) dtype uint64; None for tables that hold nobody's rows.
+
+    A row that points to no unit is a unit of its own.
+    """
+    schema, paths = tables.schema, unit_tables(tables.schema, unit)
+    units: Units = dict.fromkeys(schema.names)
+    for name, reference in paths.items():
+        own = _own(tables, schema[name])
+        units[name] = own if reference is None else _through(tables, name, reference, units, own)
+    return units
+
+
+def split(tables: Tables, units: Units, *, share: float, seed: int, real: Path, holdout: Path) -> None:
+    """Write the rows of learnt units to `real` and of held-back ones to `holdout`, streaming.
+
+    Rows that are nobody's go to both.
+    """
+    for folder, held_back in ((real, False), (holdout, True)):
+        write_schema(folder, tables.schema)
+        for table in tables.schema:
+            sides = held(units[table.name], share=share, seed=seed)
+            _write_side(tables, table, folder, None if sides is None else sides == held_back)
+
+
+def held(units: Hashes | None, *, share: float, seed: int) -> npt.NDArray[np.bool_] | None:
+    """Whether each row is held back, shape (rows,); None where the rows are nobody's."""
+    if units is None:
+        return None
+    return uniform(mix(units ^ np.uint64(seed & 0xFFFFFFFFFFFFFFFF))) < share
+
+
+def _own(tables: Tables, table: Table) -> Hashes:
+    columns = table.key or table.names
+    return np.concatenate(
+        [hash_rows(pa.Table.from_batches([b]).select(list(columns))) for b in tables.batches(table.name)]
+        or [np.empty(0, np.uint64)]
+    )
+
+
+def _through(tables: Tables, name: str, reference: Reference, units: Units, own: Hashes) -> Hashes:
+    child = tables.columns(name, reference.columns)
+    if reference.table == name:
+        return own
+    parent = hash_rows(tables.columns(reference.table, reference.to).select(list(reference.to)))
+    at = pd.Index(parent).get_indexer(pd.Index(hash_rows(child.select(list(reference.columns)))))
+    owner = units[reference.table]
+    assert owner is not None  # unit_tables lists parents before children
+    return np.where(at >= 0, owner[at] if len(owner) else own, own)
+
+
+def _write_side(tables: Tables, table: Table, folder: Path, mask: npt.NDArray[np.bool_] | None) -> None:
+    start = 0
+    with TableWriter(folder, table, statistics=False) as writer:
+        for batch in tables.batches(table.name):
+            kept = batch if mask is None else batch.filter(pa.array(mask[start : start + batch.num_rows]))
+            writer.write(kept)
+            start += batch.num_rows
