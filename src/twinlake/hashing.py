@@ -31,7 +31,9 @@ def hash_values(column: pa.ChunkedArray | pa.Array) -> Hashes:
         return np.where(_nulls(array), _NULL, mix(_bits(array)))
     encoded = _as_text(array).dictionary_encode()
     words = encoded.dictionary.to_numpy(zero_copy_only=False)
-    hashed = pd.util.hash_array(np.asarray(words, dtype=object), categorize=False) if len(words) else np.empty(0, np.uint64)
+    hashed = (
+        pd.util.hash_array(np.asarray(words, dtype=object), categorize=False) if len(words) else np.empty(0, np.uint64)
+    )
     return _take(mix(hashed), encoded.indices)
 
 
@@ -50,7 +52,10 @@ def mix(values: Hashes) -> Hashes:
 
 def _is_fixed_width(type_: pa.DataType) -> bool:
     return (
-        pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_temporal(type_) or pa.types.is_boolean(type_)
+        pa.types.is_integer(type_)
+        or pa.types.is_floating(type_)
+        or pa.types.is_temporal(type_)
+        or pa.types.is_boolean(type_)
     ) and not pa.types.is_interval(type_)
 
 
@@ -59,10 +64,10 @@ def _bits(array: pa.Array) -> Hashes:
         values = pc.fill_null(array.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False)
         return np.where(values == 0, 0.0, values).view(np.uint64)  # -0.0 equals 0.0
     if pa.types.is_boolean(array.type) or pa.types.is_uint64(array.type):
-        return pc.fill_null(array.cast(pa.uint64()), 0).to_numpy(zero_copy_only=False).astype(np.uint64)
+        return np.asarray(pc.fill_null(array.cast(pa.uint64()), 0), dtype=np.uint64)
     narrow = pa.types.is_date32(array.type) or pa.types.is_time32(array.type)
     plain = array.cast(pa.int32()) if narrow else array
-    return pc.fill_null(plain.cast(pa.int64()), 0).to_numpy(zero_copy_only=False).view(np.uint64)
+    return np.asarray(pc.fill_null(plain.cast(pa.int64()), 0), dtype=np.int64).view(np.uint64)
 
 
 def _as_text(array: pa.Array) -> pa.Array:

@@ -102,7 +102,9 @@ class Table:
         for name in used:
             if name not in names:
                 raise DataError(
-                    f"table {self.name} has no column {name}", allowed=f"it has {listed(names)}", fix=nearest(name, names)
+                    f"table {self.name} has no column {name}",
+                    allowed=f"it has {listed(names)}",
+                    fix=nearest(name, names),
                 )
 
     def __getitem__(self, name: str) -> Column:
@@ -164,11 +166,15 @@ class Schema:
         where, names = f"reference {table.name}: {reference}", self.names
         if reference.table not in names:
             fix = nearest(reference.table, names)
-            raise DataError(f"there is no table {reference.table}", where=where, allowed=f"tables are {listed(names)}", fix=fix)
+            raise DataError(
+                f"there is no table {reference.table}", where=where, allowed=f"tables are {listed(names)}", fix=fix
+            )
         there = self[reference.table].names
         for name in set(reference.to).difference(there):
             fix = nearest(name, there)
-            raise DataError(f"{reference.table} has no column {name}", where=where, allowed=f"it has {listed(there)}", fix=fix)
+            raise DataError(
+                f"{reference.table} has no column {name}", where=where, allowed=f"it has {listed(there)}", fix=fix
+            )
 
     def __getitem__(self, name: str) -> Table:
         """The table of that name; raises KeyError."""
@@ -184,7 +190,7 @@ class Schema:
         return tuple(t.name for t in self.tables)
 
     def ordered(self) -> tuple[Table, ...]:
-        """Tables so that each comes after those it refers to; references that are self or nullable may be cut in cycles.
+        """Tables so that each comes after those it refers to; in a circle, nullable references are cut.
 
         Raises DataError where a cycle has no nullable reference.
         """
@@ -195,7 +201,10 @@ class Schema:
             return self._ordered_without_nullable()
 
     def _ordered_without_nullable(self) -> tuple[Table, ...]:
-        graph = {t.name: {r.table for r in t.references if r.table != t.name and not self.is_nullable(t, r)} for t in self.tables}
+        graph = {
+            t.name: {r.table for r in t.references if r.table != t.name and not self.is_nullable(t, r)}
+            for t in self.tables
+        }
         try:
             return tuple(self[n] for n in TopologicalSorter(graph).static_order())
         except CycleError as error:

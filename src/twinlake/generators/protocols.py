@@ -62,9 +62,7 @@ class TableModel(Protocol):
 class DatabaseGenerator(Protocol):
     """Learns a whole schema: every table with its keys and references."""
 
-    def fit(
-        self, tables: Tables, *, units: Units, seed: int, progress: Progress | None = None
-    ) -> "DatabaseModel":
+    def fit(self, tables: Tables, *, units: Units, seed: int, progress: Progress | None = None) -> "DatabaseModel":
         """Learn from real tables; raises GeneratorError or DataError where they can't be learnt from."""
         ...
 

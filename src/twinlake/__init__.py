@@ -1,0 +1,1 @@
+"""Twinlake: synthetic twins of database tables, checked, versioned, served as SQL."""
