@@ -1,0 +1,193 @@
+"""The pipeline file's form: frozen, typed, unknown keys refused."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+
+from twinlake.project.notation import parse_reference
+from twinlake.project.rows import Rows
+from twinlake.verdict import Severity
+
+DEFAULT_LIMITS = {"column_shape": 0.95, "pair_trend": 0.92, "closest_record": 0.55}
+
+
+def _cron(text: str) -> str:
+    if not re.fullmatch(r"([\d*/,\-A-Za-z]+\s+){4}[\d*/,\-A-Za-z]+", text.strip()):
+        raise ValueError(f'"{text}" is no cron schedule; write five fields such as "0 3 * * *"')
+    return text.strip()
+
+
+def _rows(value: Any) -> str:  # noqa: ANN401 - any YAML value
+    return str(Rows.parse(value))
+
+
+def _names(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    return [value] if isinstance(value, str) else value
+
+
+def _limit(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    return {"limit": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _reference(text: str) -> str:
+    parse_reference(text)
+    return text
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Scalar = str | int | float | bool
+
+
+class Frozen(BaseModel):
+    """A part of the pipeline file: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GeneratorChoice(Frozen):
+    """Which generator learns, with which settings."""
+
+    name: str = Field("forest", description="forest, marginals, gaussian_copula, ctgan or tvae")
+    seed: int | None = Field(None, ge=0, description="Fixes every draw; left out, a secret seed from the vault is used")
+    settings: dict[str, Scalar] = Field(default_factory=dict, description="Settings of that generator")
+
+
+class TableChoice(Frozen):
+    """What the pipeline takes of one table."""
+
+    key: Names | None = Field(None, description="Key column or columns; left out, the source's own key")
+    references: tuple[Annotated[str, AfterValidator(_reference)], ...] | None = Field(
+        None, description='References such as "id -> subjects"; left out, the source\'s own'
+    )
+    order_by: str | None = Field(None, description="The column that orders the rows of one parent")
+    public: bool = Field(False, description="Rows are common knowledge and are carried over as they are")
+    generator: GeneratorChoice | None = Field(None, description="A generator of its own for this table")
+
+
+class ColumnChoice(Frozen):
+    """How one column is treated."""
+
+    kind: Literal["auto", "number", "category", "text", "personal"] = "auto"
+    provider: str | None = Field(None, alias="as", description="What a personal column is filled with")
+    drop: bool = Field(False, description="Leave the column out of the twin")
+    public: bool = Field(False, description="Every value may be shown, however rare")
+
+
+class SnapshotChoice(Frozen):
+    """How many rows are drawn, and when."""
+
+    rows: Annotated[str, BeforeValidator(_rows)] = Field("1.0x", description="A multiple such as 1.0x, or a number")
+    every: Cron | None = Field(None, description='A cron schedule such as "0 3 * * *"')
+    timezone: str = "UTC"
+    locale: str = Field("en", description="Language of made-up names and addresses")
+
+
+class RetrainChoice(Frozen):
+    """When a new model is learnt: whenever the source changed, or on a schedule of its own."""
+
+    on: Literal["change"] = "change"
+    every: Cron | None = Field(None, description="Between two ticks, snapshots use the newest model")
+
+
+class GateLimit(Frozen):
+    """A gate's limit, and whether missing it blocks the release."""
+
+    limit: float = Field(ge=0, le=1)
+    severity: Severity = Severity.CRITICAL
+
+
+Limit = Annotated[GateLimit, BeforeValidator(_limit)]
+
+
+class FidelityGates(Frozen):
+    """Floors: the snapshot is at least this alike the holdout."""
+
+    column_shape: Limit = GateLimit(limit=DEFAULT_LIMITS["column_shape"])
+    pair_trend: Limit = GateLimit(limit=DEFAULT_LIMITS["pair_trend"])
+
+
+class PrivacyGates(Frozen):
+    """Ceilings: the upper end of the interval stays below. `min_units` is k: rarer values are never shown."""
+
+    closest_record: Limit = GateLimit(limit=DEFAULT_LIMITS["closest_record"])
+    min_units: int = Field(10, ge=2, description="Values held by fewer privacy units never leave the vault")
+
+
+class Gates(Frozen):
+    """All limits that the file may set."""
+
+    fidelity: FidelityGates = FidelityGates()
+    privacy: PrivacyGates = PrivacyGates()
+
+
+class ReleaseChoice(Frozen):
+    """How many releases are kept, and where DVC pushes them."""
+
+    keep: int = Field(10, ge=1)
+    remote: str | None = Field(None, description="A DVC remote's name or URL; left out, the project's default remote")
+
+
+class Pipeline(Frozen):
+    """One pipeline file."""
+
+    name: str = Field(description="The file's stem", exclude=True)
+    description: str = ""
+    owners: tuple[str, ...] = Field((), description="For the catalogue: team:data or a@b.example")
+    source: SecretStr = Field(description="postgresql://..., duckdb:///file.duckdb or files:folder/*.parquet")
+    unit: str | None = Field(
+        None, description="The root table whose rows, with all their descendants, are one person's"
+    )
+    holdout: Share = 0.2
+    tables: dict[str, TableChoice] = Field(min_length=1)
+    columns: dict[str, ColumnChoice] = Field(default_factory=dict)
+    generator: GeneratorChoice = GeneratorChoice()
+    snapshot: SnapshotChoice = SnapshotChoice()
+    retrain: RetrainChoice = RetrainChoice()
+    gates: Gates = Gates()
+    release: ReleaseChoice = ReleaseChoice()
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _empty_is_default(cls, value: Any) -> Any:  # noqa: ANN401 - any YAML value
+        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+    @field_validator("owners")
+    @classmethod
+    def _owners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for owner in value:
+            if not re.fullmatch(r"team:[\w\- ]+|[^@\s]+@[^@\s]+\.[^@\s]+", owner):
+                raise ValueError(f'owner "{owner}" is neither team:name nor an e-mail address')
+        return value
+
+    def public_settings(self) -> dict[str, Any]:
+        """All settings that may leave the vault: without the source and without seeds."""
+        settings = self.model_dump(mode="json", by_alias=True, exclude={"source"})
+        for choice in (settings["generator"], *(t["generator"] for t in settings["tables"].values())):
+            if choice:
+                choice.pop("seed")
+        return settings
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of the pipeline file, for editors."""
+    schema = Pipeline.model_json_schema(by_alias=True)
+    schema["properties"].pop("name")
+    schema["required"].remove("name")
+    schema["properties"]["source"] = {"type": "string", "description": schema["properties"]["source"]["description"]}
+    _allow_short_forms(schema["$defs"])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Twinlake pipeline"}
+
+
+def _allow_short_forms(defs: dict[str, Any]) -> None:
+    """`column_shape: 0.95`, `key: id` and an empty table are read too, so editors shall not underline them."""
+    limit = defs.pop("GateLimit")
+    defs["GateLimit"] = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, limit]}
+    key = defs["TableChoice"]["properties"]["key"]
+    key["anyOf"].append({"type": "string"})
+    table = defs.pop("TableChoice")
+    defs["TableChoice"] = {"anyOf": [table, {"type": "null"}]}
+    rows = defs["SnapshotChoice"]["properties"]["rows"]
+    rows["type"] = ["string", "integer"]

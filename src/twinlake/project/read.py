@@ -1,0 +1,105 @@
+"""Reading a pipeline file: every mistake at once, each with file, line, what is allowed and the nearest right word."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from twinlake.errors import ProjectError, TwinlakeError, listed, nearest
+from twinlake.project.pipeline import Pipeline
+from twinlake.project.yaml import Document, fill_environment, read_document
+
+
+def read_pipeline(path: Path) -> Pipeline:
+    """The pipeline of a file, `${ENV}` filled in; raises ProjectError with every mistake found."""
+    document = read_document(_text(path), path.name)
+    values, mistakes = fill_environment(document)
+    if not isinstance(values, dict):
+        raise ProjectError(
+            [TwinlakeError("the file holds no settings", where=document.where(()), allowed=_allowed(Pipeline))]
+        )
+    try:
+        pipeline = Pipeline.model_validate({**values, "name": path.stem})
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True, include_input=False)
+        raise ProjectError([*mistakes, *_sentences(details, document)]) from None
+    mistakes += [_unlisted(pipeline, document)] if pipeline.unit not in (None, *pipeline.tables) else []
+    if mistakes:
+        raise ProjectError(mistakes)
+    return pipeline
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        there = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        fix = nearest(path.stem, there) or "Make one with: twinlake init URL NAME"
+        allowed = f"there are {listed(there)}" if there else ""
+        raise ProjectError([TwinlakeError(f"there is no pipeline {path.stem}", allowed=allowed, fix=fix)]) from None
+    except UnicodeDecodeError:
+        raise ProjectError([TwinlakeError(f"{path.name} is no UTF-8 text")]) from None
+
+
+def _unlisted(pipeline: Pipeline, document: Document) -> TwinlakeError:
+    names = list(pipeline.tables)
+    return TwinlakeError(
+        f'unit "{pipeline.unit}" is not under tables:', where=document.where(("unit",)),
+        allowed=f"it has {listed(names)}", fix=nearest(pipeline.unit or "", names),
+    )  # fmt: skip
+
+
+def _sentences(details: Iterable[ErrorDetails], document: Document) -> list[TwinlakeError]:
+    found = [(document.where(_path(d, document)), d) for d in details]
+    found.sort(key=lambda pair: int(pair[0].rpartition(":")[2]))
+    return [_sentence(d, where) for where, d in found]
+
+
+def _path(detail: ErrorDetails, document: Document) -> tuple[str | int, ...]:
+    """The location without the steps that pydantic adds for unions."""
+    path: tuple[str | int, ...] = ()
+    for step in detail["loc"]:
+        path = (*path, step) if (*path, step) in document.lines else path
+    return path
+
+
+def _sentence(detail: ErrorDetails, where: str) -> TwinlakeError:
+    key, model = str(detail["loc"][-1]), _model_at(detail["loc"][:-1])
+    allowed = _allowed(model) if model else ""
+    if detail["type"] == "extra_forbidden":
+        return TwinlakeError(
+            f'unknown key "{key}"', where=where, allowed=allowed, fix=nearest(key, _keys(model) if model else ())
+        )
+    if detail["type"] == "missing":
+        return TwinlakeError(f'key "{key}" is missing', where=where, allowed=allowed)
+    message = detail["msg"].removeprefix("Value error, ")
+    return TwinlakeError(f"{key}: {message[0].lower()}{message[1:]}", where=where)
+
+
+def _model_at(path: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model whose keys stand at a place of the file."""
+    schema: Any = Pipeline.model_fields
+    model: type[BaseModel] | None = Pipeline
+    for step in path:
+        field = next((f for n, f in schema.items() if step in (n, f.alias)), None)
+        inner = _models(field.annotation) if field else []
+        if inner:
+            model = inner[0]
+            schema = model.model_fields
+    return model
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for a in getattr(annotation, "__args__", ()) for m in _models(a)]
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [f.alias or n for n, f in model.model_fields.items() if not (model is Pipeline and n == "name")]
+
+
+def _allowed(model: type[BaseModel]) -> str:
+    return f"allowed are {listed(_keys(model), most=20)}"
