@@ -31,7 +31,7 @@ class TwinlakeError(Exception):
         """`where: what; allowed. Fix.`"""
         head = f"{self.where}: {self.what}" if self.where else self.what
         middle = f"; {self.allowed}" if self.allowed else ""
-        return f"{head}{middle}. {self.fix}." if self.fix else f"{head}{middle}."
+        return " ".join(_ended(part) for part in (f"{head}{middle}", self.fix) if part)
 
 
 class ProjectError(TwinlakeError):
@@ -40,7 +40,7 @@ class ProjectError(TwinlakeError):
     def __init__(self, mistakes: Iterable[TwinlakeError]) -> None:
         """Join the sentences of all mistakes, a line each."""
         self.mistakes = tuple(mistakes)
-        super().__init__("\n".join(m.sentence.rstrip(".") for m in self.mistakes))
+        super().__init__("\n".join(m.sentence for m in self.mistakes))
 
 
 class SourceError(TwinlakeError):
@@ -79,9 +79,9 @@ class WalledError(TwinlakeError):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
-    """`did you mean "x"?` for the closest of the allowed words, or an empty string."""
+    """`Did you mean "x"?` for the closest of the allowed words, or an empty string."""
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else ""
+    return f'Did you mean "{close[0]}"?' if close else ""
 
 
 def listed(words: Iterable[str], *, most: int = 12) -> str:
@@ -89,3 +89,7 @@ def listed(words: Iterable[str], *, most: int = 12) -> str:
     names = list(words)
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."

@@ -1,5 +1,6 @@
 """Reading a pipeline file: every mistake at once, each with file, line, what is allowed and the nearest right word."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def read_pipeline(path: Path) -> Pipeline:
     try:
         pipeline = Pipeline.model_validate({**values, "name": path.stem})
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True, include_input=False)
+        details = error.errors(include_url=False, include_context=True, include_input=True)
         raise ProjectError([*mistakes, *_sentences(details, document)]) from None
     mistakes += [_unlisted(pipeline, document)] if pipeline.unit not in (None, *pipeline.tables) else []
     if mistakes:
@@ -66,7 +67,7 @@ def _path(detail: ErrorDetails, document: Document) -> tuple[str | int, ...]:
 
 
 def _sentence(detail: ErrorDetails, where: str) -> TwinlakeError:
-    key, model = str(detail["loc"][-1]), _model_at(detail["loc"][:-1])
+    key, model = _key(detail["loc"]), _model_at(detail["loc"][:-1])
     allowed = _allowed(model) if model else ""
     if detail["type"] == "extra_forbidden":
         return TwinlakeError(
@@ -75,7 +76,12 @@ def _sentence(detail: ErrorDetails, where: str) -> TwinlakeError:
     if detail["type"] == "missing":
         return TwinlakeError(f'key "{key}" is missing', where=where, allowed=allowed)
     message = detail["msg"].removeprefix("Value error, ")
-    return TwinlakeError(f"{key}: {message[0].lower()}{message[1:]}", where=where)
+    fix = nearest(str(detail["input"]), re.findall(r"'(\w+)'", message))
+    return TwinlakeError(f"{key}: {message[0].lower()}{message[1:]}", where=where, fix=fix)
+
+
+def _key(path: tuple[str | int, ...]) -> str:
+    return next((s for s in reversed(path) if isinstance(s, str)), "")
 
 
 def _model_at(path: tuple[str | int, ...]) -> type[BaseModel] | None:
