@@ -1,0 +1,43 @@
+# Two commands do everything: `make demo` and `make test`. Both set up first, once.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint types unit setup ui bench clean
+.DEFAULT_GOAL := demo
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up .venv (once; a few minutes)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[sdv,s3]' --group dev
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/twinlake run adult
+	@echo
+	@echo "Try:"
+	@echo "  $(BIN)/twinlake sql \"SELECT count(*) FROM adult.people\""
+	@echo "  $(BIN)/twinlake sql \"SELECT education, avg(age) AS age, count(*) AS people FROM adult.people GROUP BY ALL ORDER BY people DESC\""
+	@echo "  $(BIN)/twinlake sql \"SELECT income, avg(\\\"hours-per-week\\\") AS hours FROM adult.people GROUP BY income\""
+	@echo "See the graph: make ui"
+
+test: lint types unit
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+unit: $(READY)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
+
+ui: $(READY)
+	@$(BIN)/dagster dev
+
+clean:
+	rm -rf .venv data
