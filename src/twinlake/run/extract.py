@@ -1,0 +1,94 @@
+"""Stage 1 and 2: read the real tables in one consistent read, and hold some units back."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinlake.errors import DataError
+from twinlake.generators.protocols import Progress
+from twinlake.run.job import Job
+from twinlake.run.record import Record
+from twinlake.run.wall import walled
+from twinlake.schema import Schema
+from twinlake.sources.extract import extract as read_source
+from twinlake.tables import Tables, canonical, fingerprint, read_schema
+from twinlake.units import assign_units, held, split
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Real tables in the vault: what is learnt from and what is held back.
+
+    Attributes:
+        id: names the extract by its content and how it was split.
+        fingerprint: SHA-256 of schema and rows; stays in the vault.
+        rows: rows of each table of the source.
+    """
+
+    id: str
+    folder: Path
+    fingerprint: str
+    rows: Mapping[str, int]
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the real tables."""
+        return read_schema(self.folder / "learnt")
+
+    @property
+    def learnt(self) -> Tables:
+        """Rows that generators learn from."""
+        return Tables.open(self.folder / "learnt")
+
+    @property
+    def holdout(self) -> Tables:
+        """Rows of other units, kept back to measure with."""
+        return Tables.open(self.folder / "holdout")
+
+
+def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Record:
+    """Read the source into the vault; an extract that is there already is kept as it is."""
+    with walled(job.layout, job.name, "extracting"), job.layout.scratch(job.name) as scratch:
+        schema = job.schema()
+        read_source(job.source, schema, scratch / "all", progress=progress)
+        content = fingerprint(scratch / "all")
+        name = _id(job, content)
+        home = job.layout.real(job.name, name)
+        if not home.exists():
+            _split(job, scratch)
+            rows = {n: Tables.open(scratch / "all").rows(n) for n in schema.names}
+            shutil.rmtree(scratch / "all")
+            (scratch / "extract.json").write_text(canonical({"fingerprint": content, "rows": rows}), encoding="utf-8")
+            home.parent.mkdir(parents=True, exist_ok=True)
+            scratch.rename(home)
+        return record.save(job.layout, extract=name)
+
+
+def open_extract(job: Job, name: str) -> Extract:
+    """The extract of that id."""
+    folder = job.layout.real(job.name, name)
+    told = json.loads((folder / "extract.json").read_text(encoding="utf-8"))
+    return Extract(name, folder, told["fingerprint"], told["rows"])
+
+
+def _id(job: Job, content: str) -> str:
+    how = canonical({"content": content, "unit": job.pipeline.unit, "share": job.pipeline.holdout, "seed": job.seed("split")})
+    return hashlib.sha256(how.encode()).hexdigest()[:20]
+
+
+def _split(job: Job, scratch: Path) -> None:
+    tables = Tables.open(scratch / "all")
+    units, share, seed = assign_units(tables, job.pipeline.unit), job.pipeline.holdout, job.seed("split")
+    for name in [job.pipeline.unit] if job.pipeline.unit else list(units):
+        side = held(units[name], share=share, seed=seed)
+        if side is not None and (side.all() or not side.any()):
+            raise DataError(
+                f"table {name} has {len(side)} rows, too few to hold {share:.0%} of its units back",
+                where=f"{job.name}.yaml",
+                allowed="every unit table needs some rows to learn from and some to measure with",
+                fix=f"Add rows; or, if {name} is a lookup list that anyone may see, write tables: {{{name}: {{public: true}}}}",
+            )
+    split(tables, units, share=share, seed=seed, real=scratch / "learnt", holdout=scratch / "holdout")

@@ -1,0 +1,52 @@
+"""What one run has made so far: which extract, model, snapshot and release. Kept in the vault, one file per date."""
+
+import datetime as dt
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Self
+
+from twinlake.errors import DataError
+from twinlake.storage.layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Ids of what the run of one date made; None for stages that have not run."""
+
+    pipeline: str
+    date: str
+    extract: str | None = None
+    model: str | None = None
+    snapshot: str | None = None
+    release: str | None = None
+
+    @classmethod
+    def load(cls, layout: Layout, pipeline: str, date: str) -> Self:
+        """The record of a date; an empty one where nothing has run."""
+        file = layout.record(pipeline, date)
+        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else cls(pipeline, date)
+
+    def save(self, layout: Layout, **made: str | None) -> Self:
+        """The record with what a stage made; stages after it are forgotten."""
+        names = ("extract", "model", "snapshot", "release")
+        last = max(names.index(n) for n in made)
+        new = replace(self, **{n: None for n in names[last + 1 :]}, **made)  # type: ignore[arg-type]  # names are fields
+        file = layout.record(self.pipeline, self.date)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside = file.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(asdict(new), indent=2), encoding="utf-8")
+        beside.replace(file)
+        return new
+
+    def need(self, stage: str) -> str:
+        """The id a stage made; raises DataError where it has not run."""
+        made: str | None = getattr(self, stage)
+        if made is None:
+            raise DataError(f"{self.pipeline} has no {stage} for {self.date}", fix=f"Run the stage that makes the {stage} first")
+        return made
+
+
+def today() -> str:
+    """Today's date in UTC, `2026-11-22`."""
+    return dt.datetime.now(dt.UTC).date().isoformat()

@@ -1,0 +1,55 @@
+"""Stage 4: draw a snapshot from a model. Shards may run on any number of workers; the bytes are the same."""
+
+import hashlib
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+
+from twinlake.generators.protocols import Progress
+from twinlake.project import Rows
+from twinlake.run.job import Job
+from twinlake.run.record import Record
+from twinlake.run.train import open_model
+from twinlake.run.wall import walled
+from twinlake.schema import Schema
+from twinlake.tables import Tables, canonical
+
+
+def sample(job: Job, record: Record, *, workers: int = 1, progress: Progress | None = None) -> Record:
+    """Draw the snapshot of the record's model; one that is complete already is kept."""
+    with walled(job.layout, job.name, "sampling"), executor(workers) as pool:
+        model = open_model(job, record.need("model"))
+        scale = Rows.parse(job.pipeline.snapshot.rows).scale(model.rows[first_table(model.schema, job.pipeline.unit)])
+        name = _id(job, record, scale)
+        home = job.layout.staging(job.name, name)
+        if not (home / "schema.json").exists():
+            shutil.rmtree(home, ignore_errors=True)
+            model.sample(home, scale=scale, seed=job.seed("sample", record.need("model")), executor=pool, progress=progress)
+        return record.save(job.layout, snapshot=name)
+
+
+def open_snapshot(job: Job, name: str) -> Tables:
+    """The synthetic tables of a snapshot."""
+    return Tables.open(job.layout.staging(job.name, name))
+
+
+def first_table(schema: Schema, unit: str | None) -> str:
+    """The table that a number of rows counts: the unit's, else the first that is drawn."""
+    return unit or next((t.name for t in schema.ordered() if not t.public), schema.names[0])
+
+
+@contextmanager
+def executor(workers: int) -> Iterator[Executor | None]:
+    """A pool of that many processes; None for one worker, which needs no pool."""
+    if workers <= 1:
+        yield None
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def _id(job: Job, record: Record, scale: float) -> str:
+    told = canonical({"model": record.need("model"), "scale": scale, "seed": job.seed("sample", record.need("model"))})
+    return hashlib.sha256(told.encode()).hexdigest()[:20]

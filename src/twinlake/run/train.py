@@ -1,0 +1,78 @@
+"""Stage 3: learn a model from the real tables that were not held back."""
+
+import hashlib
+import shutil
+
+from twinlake.errors import GeneratorError
+from twinlake.generators.protocols import Progress
+from twinlake.generators.registry import table_generator
+from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
+from twinlake.project.pipeline import GeneratorChoice
+from twinlake.run.extract import Extract, open_extract
+from twinlake.run.job import Job
+from twinlake.run.record import Record
+from twinlake.run.wall import walled
+from twinlake.tables import canonical
+from twinlake.units import assign_units
+from twinlake.version import VERSION
+
+
+def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress | None = None) -> Record:
+    """Learn a model, or keep the one learnt from the same rows with the same settings.
+
+    With `retrain=False` the newest model with the same settings serves, whatever rows it was learnt from.
+    """
+    with walled(job.layout, job.name, "learning"), job.layout.scratch(job.name) as scratch:
+        extract = open_extract(job, record.need("extract"))
+        settings = model_settings(job, extract)
+        name = f"{settings}-{extract.id}"
+        newest = None if retrain else newest_model(job, settings)
+        home = job.layout.model(job.name, newest or name)
+        if not home.exists():
+            units = assign_units(extract.learnt, job.pipeline.unit)
+            model = generator(job).fit(extract.learnt, units=units, seed=job.seed("train"), progress=progress)
+            shutil.rmtree(scratch)
+            model.save(scratch)
+            home.parent.mkdir(parents=True, exist_ok=True)
+            scratch.rename(home)
+        return record.save(job.layout, model=home.name)
+
+
+def open_model(job: Job, name: str) -> RelationalModel:
+    """The model of that id."""
+    return read_model(job.layout.model(job.name, name), secret=job.secret)
+
+
+def generator(job: Job) -> RelationalGenerator:
+    """The generator that the pipeline file asks for."""
+    pipeline = job.pipeline
+    own = {n: _table_generator(job, t.generator) for n, t in pipeline.tables.items() if t.generator}
+    default = _table_generator(job, pipeline.generator)
+    return RelationalGenerator(default, per_table=own, locale=pipeline.snapshot.locale, k=pipeline.gates.privacy.min_units)
+
+
+def model_settings(job: Job, extract: Extract) -> str:
+    """Hash of all that a model depends on beside the rows."""
+    choices = [job.pipeline.generator, *(t.generator for t in job.pipeline.tables.values())]
+    told = canonical({
+        "generators": [None if c is None else c.model_dump(mode="json") for c in choices],
+        "locale": job.pipeline.snapshot.locale,
+        "min_units": job.pipeline.gates.privacy.min_units,
+        "schema": extract.schema.to_json(),
+        "seed": job.seed("train"),
+        "version": VERSION,
+    })  # fmt: skip
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def newest_model(job: Job, settings: str) -> str | None:
+    """The id of the model learnt last with these settings, or None."""
+    there = sorted(job.layout.model(job.name, "").glob(f"{settings}-*"), key=lambda p: p.stat().st_mtime)
+    return there[-1].name if there else None
+
+
+def _table_generator(job: Job, choice: GeneratorChoice):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    try:
+        return table_generator(choice.name, secret=job.secret, **choice.settings)
+    except GeneratorError as error:
+        raise GeneratorError(error.what, where=f"{job.name}.yaml", allowed=error.allowed, fix=error.fix) from None

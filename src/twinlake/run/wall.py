@@ -1,0 +1,29 @@
+"""The boundary around real rows: what was not foreseen leaves as its kind only, its text stays in the vault."""
+
+import datetime as dt
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twinlake.errors import TwinlakeError, WalledError
+from twinlake.storage.layout import Layout
+
+
+@contextmanager
+def walled(layout: Layout, pipeline: str, during: str) -> Iterator[None]:
+    """Let our own sentences pass; keep any other exception's text and traceback in a file of the vault."""
+    try:
+        yield
+    except TwinlakeError:
+        raise
+    except Exception as error:
+        raise _kept(layout, pipeline, during, error) from None
+
+
+def _kept(layout: Layout, pipeline: str, during: str, error: Exception) -> WalledError:
+    folder = layout.logs(pipeline)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.log"
+    log.touch(mode=0o600)
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return WalledError(error, during=during, log=str(log.relative_to(layout.root)))

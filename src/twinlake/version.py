@@ -1,0 +1,3 @@
+"""Which Twinlake this is."""
+
+VERSION = "0.1.0"
