@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from twinlake.errors import DataError
 from twinlake.generators.protocols import Progress
 from twinlake.run.job import Job
@@ -48,6 +50,12 @@ class Extract:
         """Rows of other units, kept back to measure with."""
         return Tables.open(self.folder / "holdout")
 
+    def whole(self, name: str) -> pa.Table:
+        """All rows of a table: learnt and held back; rows that are nobody's stand on both sides and count once."""
+        learnt, holdout = self.learnt[name], self.holdout[name]
+        both = learnt.num_rows + holdout.num_rows == self.rows[name]
+        return pa.concat_tables([learnt, holdout]) if both else learnt
+
 
 def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Record:
     """Read the source into the vault; an extract that is there already is kept as it is."""
@@ -75,7 +83,9 @@ def open_extract(job: Job, name: str) -> Extract:
 
 
 def _id(job: Job, content: str) -> str:
-    how = canonical({"content": content, "unit": job.pipeline.unit, "share": job.pipeline.holdout, "seed": job.seed("split")})
+    how = canonical(
+        {"content": content, "unit": job.pipeline.unit, "share": job.pipeline.holdout, "seed": job.seed("split")}
+    )
     return hashlib.sha256(how.encode()).hexdigest()[:20]
 
 

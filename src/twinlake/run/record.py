@@ -43,7 +43,9 @@ class Record:
         """The id a stage made; raises DataError where it has not run."""
         made: str | None = getattr(self, stage)
         if made is None:
-            raise DataError(f"{self.pipeline} has no {stage} for {self.date}", fix=f"Run the stage that makes the {stage} first")
+            raise DataError(
+                f"{self.pipeline} has no {stage} for {self.date}", fix=f"Run the stage that makes the {stage} first"
+            )
         return made
 
 

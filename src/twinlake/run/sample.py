@@ -26,7 +26,9 @@ def sample(job: Job, record: Record, *, workers: int = 1, progress: Progress | N
         home = job.layout.staging(job.name, name)
         if not (home / "schema.json").exists():
             shutil.rmtree(home, ignore_errors=True)
-            model.sample(home, scale=scale, seed=job.seed("sample", record.need("model")), executor=pool, progress=progress)
+            model.sample(
+                home, scale=scale, seed=job.seed("sample", record.need("model")), executor=pool, progress=progress
+            )
         return record.save(job.layout, snapshot=name)
 
 

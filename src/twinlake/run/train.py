@@ -48,7 +48,9 @@ def generator(job: Job) -> RelationalGenerator:
     pipeline = job.pipeline
     own = {n: _table_generator(job, t.generator) for n, t in pipeline.tables.items() if t.generator}
     default = _table_generator(job, pipeline.generator)
-    return RelationalGenerator(default, per_table=own, locale=pipeline.snapshot.locale, k=pipeline.gates.privacy.min_units)
+    return RelationalGenerator(
+        default, per_table=own, locale=pipeline.snapshot.locale, k=pipeline.gates.privacy.min_units
+    )
 
 
 def model_settings(job: Job, extract: Extract) -> str:

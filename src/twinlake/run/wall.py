@@ -17,13 +17,14 @@ def walled(layout: Layout, pipeline: str, during: str) -> Iterator[None]:
     except TwinlakeError:
         raise
     except Exception as error:
-        raise _kept(layout, pipeline, during, error) from None
+        raise WalledError(error, during=during, log=keep(layout, pipeline, error)) from None
 
 
-def _kept(layout: Layout, pipeline: str, during: str, error: Exception) -> WalledError:
+def keep(layout: Layout, pipeline: str, error: Exception) -> str:
+    """Write an exception's text and traceback to a file of the vault; returns its path within the project."""
     folder = layout.logs(pipeline)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S%f}.log"
     log.touch(mode=0o600)
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return WalledError(error, during=during, log=str(log.relative_to(layout.root)))
+    return str(log.relative_to(layout.root))

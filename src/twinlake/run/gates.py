@@ -1,0 +1,104 @@
+"""Which gates a table goes through, and how each is run: one that can't run has failed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from twinlake.errors import TwinlakeError
+from twinlake.expectations.gate import expectations
+from twinlake.expectations.structure import structure
+from twinlake.expectations.suite import Suite
+from twinlake.fidelity.shape import column_shape
+from twinlake.fidelity.trend import pair_trend
+from twinlake.privacy.distance import closest_record
+from twinlake.privacy.replay import replay
+from twinlake.project.pipeline import Gates
+from twinlake.random import stream
+from twinlake.schema import Table
+from twinlake.tables import Tables
+from twinlake.units import Units, assign_units
+from twinlake.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A snapshot to judge, beside the real tables it was learnt from and those held back.
+
+    Attributes:
+        unit: the root table of the privacy unit, None where each row is one.
+        seed: of the gates' own draws (subsamples, bootstraps).
+        report: told each exception a gate raised; returns where its text is kept.
+    """
+
+    real: Tables
+    holdout: Tables
+    synthetic: Tables
+    unit: str | None
+    gates: Gates
+    suites: Mapping[str, Suite]
+    seed: int
+    report: Callable[[Exception], str]
+
+    def units(self) -> Units:
+        """The privacy unit of each learnt row."""
+        return assign_units(self.real, self.unit)
+
+
+def gate_names(table: Table, *, suites: bool, private: bool) -> tuple[str, ...]:
+    """The gates of a table; `private` where its rows belong to privacy units."""
+    judged = () if table.public else ("column_shape", "pair_trend", "replay")
+    return (
+        "structure",
+        *(("expectations", "expectations_warning") if suites else ()),
+        *judged,
+        *(("closest_record",) if private and not table.public else ()),
+    )
+
+
+def judge_table(case: Case, name: str, units: Units) -> Iterator[Verdict]:
+    """The verdicts of every gate on one table, in the order of `gate_names`."""
+    table, gates = case.real.schema[name], case.gates
+    wanted = gate_names(table, suites=name in case.suites, private=units[name] is not None)
+    shape, trend, closest = gates.fidelity.column_shape, gates.fidelity.pair_trend, gates.privacy.closest_record
+    rng = stream(case.seed, "gates", name)
+    three = (case.real, case.holdout, case.synthetic)
+
+    def measured(measure: Callable[..., Verdict], limit: float) -> Verdict:
+        return measure(*(t[name] for t in three), table, limit=limit, rng=rng)
+
+    calls: dict[str, Callable[[], Verdict]] = {
+        "structure": lambda: structure(case.synthetic, case.real.schema, name),
+        "column_shape": lambda: replace(measured(column_shape, shape.limit), severity=shape.severity),
+        "pair_trend": lambda: replace(measured(pair_trend, trend.limit), severity=trend.severity),
+        "replay": lambda: replay(*three, name, units=units[name], k=gates.privacy.min_units),
+        "closest_record": lambda: replace(measured(closest_record, closest.limit), severity=closest.severity),
+    }
+    for gate in wanted:
+        if gate == "expectations":
+            yield from _expected(case, name)
+        elif gate in calls:
+            yield guarded(calls[gate], gate, name, case.report)
+
+
+def _expected(case: Case, name: str) -> tuple[Verdict, ...]:
+    try:
+        return expectations(case.suites[name], case.synthetic[name], case.real.schema[name], real=False)
+    except Exception as error:
+        why = _why(error, case.report)
+        return (
+            Verdict.could_not_run("expectations", name, why=why),
+            Verdict.could_not_run("expectations_warning", name, why=why),
+        )
+
+
+def guarded(gate: Callable[[], Verdict], name: str, table: str, report: Callable[[Exception], str]) -> Verdict:
+    """The gate's verdict, or a failed one where it could not run."""
+    try:
+        return gate()
+    except Exception as error:
+        return Verdict.could_not_run(name, table, why=_why(error, report))
+
+
+def _why(error: Exception, report: Callable[[Exception], str]) -> str:
+    if isinstance(error, TwinlakeError):
+        return error.what
+    return f"{type(error).__name__}, details in {report(error)}"

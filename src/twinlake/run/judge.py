@@ -1,0 +1,99 @@
+"""Stage 5: judge a snapshot by every gate. Suites run on the real tables too: one that they fail is a wrong suite."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from twinlake.errors import ProjectError, TwinlakeError
+from twinlake.expectations.gate import expectations
+from twinlake.expectations.suite import Suite, read_suite
+from twinlake.generators.protocols import Progress
+from twinlake.run.extract import Extract, open_extract
+from twinlake.run.gates import Case, gate_names, judge_table
+from twinlake.run.job import Job
+from twinlake.run.record import Record
+from twinlake.run.sample import open_snapshot
+from twinlake.run.wall import keep, walled
+from twinlake.schema import Schema
+from twinlake.storage.publish import snapshot_hash, store_verdicts
+from twinlake.tables import canonical
+from twinlake.units import unit_tables
+from twinlake.verdict import Verdict
+
+
+def judge(job: Job, record: Record, *, progress: Progress | None = None) -> list[Verdict]:
+    """The verdicts of every gate on every table; kept in the vault under the snapshot's hash."""
+    with walled(job.layout, job.name, "checking"):
+        extract, name = open_extract(job, record.need("extract")), record.need("snapshot")
+        case = _case(job, extract, record)
+        units, verdicts = case.units(), judge_real(job, record)
+        for done, table in enumerate(extract.schema.names):
+            if progress:
+                progress(f"check {table}", done, len(extract.schema.tables))
+            verdicts += judge_table(case, table, units)
+        folder = job.layout.staging(job.name, name)
+        expected = expected_gates(job, extract.schema)
+        store_verdicts(job.layout, job.name, snapshot_hash(folder), verdicts, expected=expected, secret=job.secret)
+        return verdicts
+
+
+def judge_real(job: Job, record: Record) -> list[Verdict]:
+    """Whether the real tables meet their own suites; measured once per extract and suite."""
+    with walled(job.layout, job.name, "checking the real tables"):
+        extract = open_extract(job, record.need("extract"))
+        suites = read_suites(job, extract.schema)
+        stamp = hashlib.sha256(canonical([s.to_json() for s in suites.values()]).encode()).hexdigest()[:12]
+        file = extract.folder / f"suites-{stamp}.json"
+        if not file.exists():
+            verdicts = [
+                v for n, s in suites.items() for v in expectations(s, extract.whole(n), extract.schema[n], real=True)
+            ]
+            file.write_text(canonical([v.to_json() for v in verdicts]), encoding="utf-8")
+        return [Verdict.from_json(v) for v in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def read_suites(job: Job, schema: Schema) -> dict[str, Suite]:
+    """The suite of each table; raises ProjectError with every mistake and every missing file."""
+    suites: dict[str, Suite] = {}
+    mistakes: list[TwinlakeError] = []
+    for table in schema:
+        file = job.layout.suite_file(job.name, table.name)
+        if not file.exists():
+            where, fix = (
+                str(file.relative_to(job.layout.root)),
+                "Draft one with: twinlake init, or write an empty list of expectations",
+            )
+            mistakes.append(TwinlakeError(f"table {table.name} has no suite", where=where, fix=fix))
+            continue
+        try:
+            suites[table.name] = read_suite(file, table)
+        except ProjectError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ProjectError(mistakes)
+    return suites
+
+
+def expected_gates(job: Job, schema: Schema) -> frozenset[tuple[str, str]]:
+    """(table, gate) of every verdict that a release needs."""
+    private = unit_tables(schema, job.pipeline.unit)
+    own = {(t.name, g) for t in schema for g in gate_names(t, suites=True, private=t.name in private)}
+    return frozenset(own | {(t.name, "real_expectations") for t in schema})
+
+
+def _case(job: Job, extract: Extract, record: Record) -> Case:
+    return Case(
+        real=extract.learnt,
+        holdout=extract.holdout,
+        synthetic=open_snapshot(job, record.need("snapshot")),
+        unit=job.pipeline.unit,
+        gates=job.pipeline.gates,
+        suites=read_suites(job, extract.schema),
+        seed=job.seed("gates"),
+        report=lambda error: keep(job.layout, job.name, error),
+    )
+
+
+def failing(verdicts: Sequence[Verdict]) -> str:
+    """The gates that block, as one phrase; empty where none does."""
+    return ", ".join(f"{v.table}: {v.gate}" for v in verdicts if v.blocks)

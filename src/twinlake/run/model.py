@@ -1,0 +1,154 @@
+"""Learning and drawing outside a project: tables in, a model in hand, tables out."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from twinlake.errors import GeneratorError, TwinlakeError
+from twinlake.generators.protocols import Progress
+from twinlake.generators.registry import table_generator
+from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
+from twinlake.project import Rows
+from twinlake.random import derive
+from twinlake.run.sample import executor, first_table
+from twinlake.schema import Schema
+from twinlake.sources.registry import open_source
+from twinlake.tables import Tables
+from twinlake.units import assign_units
+
+MOST_DRAWS = 50
+
+
+def read(path: str | Path) -> Tables:
+    """The tables of a Parquet or CSV file, a folder of them, a folder of `Tables.save`, or a source's URL."""
+    place = Path(path)
+    if (place / "schema.json").exists():
+        return Tables.open(place)
+    url = str(path) if ":" in str(path) and not place.exists() else f"files:{place.resolve()}"
+    source = open_source(url, root=Path.cwd())
+    schema = source.schema()
+    with source.reading() as reading:
+        return Tables(schema, {t.name: pa.Table.from_batches(list(reading.batches(t)), t.arrow) for t in schema})
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a generator has learnt of some tables; draws more of them."""
+
+    learnt: RelationalModel
+    seed: int
+    unit: str | None = None
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the tables it draws."""
+        return self.learnt.schema
+
+    def sample(
+        self,
+        rows: str | int = "1.0x",
+        *,
+        seed: int | None = None,
+        where: str | None = None,
+        workers: int = 1,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Tables:
+        """Draw tables.
+
+        Args:
+            rows: a multiple of the source's rows (`1.0x`), or a number of rows of the first table that is drawn.
+            seed: of the draws; the model's own where it is left out.
+            where: an SQL predicate that every row satisfies, for a model of one table; the number of rows is exact.
+            workers: processes to draw with; the rows are the same.
+            folder: an empty folder to write Parquet parts to; memory where it is left out.
+            progress: told after each shard.
+        """
+        own = self.seed if seed is None else seed
+        if where is not None:
+            drawn = self._satisfying(where, Rows.parse(rows), own, workers, progress)
+        elif folder is not None:
+            return self._draw(folder, self._scale(Rows.parse(rows)), own, workers, progress)
+        else:
+            with tempfile.TemporaryDirectory(prefix="twinlake-") as scratch:
+                opened = self._draw(Path(scratch), self._scale(Rows.parse(rows)), own, workers, progress)
+                drawn = Tables(opened.schema, dict(opened))
+        if folder is not None:
+            drawn.save(folder)
+        return drawn
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model to a new folder. It holds what was learnt of real rows: keep it as private as they are."""
+        self.learnt.save(Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path | str, *, secret: bytes | None = None) -> Self:
+        """The model that `save` wrote; its draws start from seed 0 unless told otherwise."""
+        return cls(read_model(Path(folder), secret=secret), seed=0)
+
+    def _scale(self, rows: Rows) -> float:
+        return rows.scale(self.learnt.rows[first_table(self.schema, self.unit)])
+
+    def _draw(self, folder: Path, scale: float, seed: int, workers: int, progress: Progress | None) -> Tables:
+        with executor(workers) as pool:
+            return self.learnt.sample(folder, scale=scale, seed=seed, executor=pool, progress=progress)
+
+    def _satisfying(self, where: str, rows: Rows, seed: int, workers: int, progress: Progress | None) -> Tables:
+        name = _only(self.schema.names)
+        wanted = rows.count or round((rows.times or 1) * self.learnt.rows[name])
+        kept: list[pa.Table] = []
+        for draw in range(MOST_DRAWS):
+            missing = wanted - sum(k.num_rows for k in kept)
+            if missing <= 0:
+                break
+            drawn = self.sample(
+                max(missing, 1000) * 2 ** min(draw, 5), seed=derive(seed, "where", draw), workers=workers
+            )[name]
+            kept.append(matching(drawn, where))
+            if progress:
+                progress("rows that satisfy the predicate", wanted - missing + kept[-1].num_rows, wanted)
+        found = pa.concat_tables(kept).slice(0, wanted)
+        if found.num_rows < wanted:
+            what = f'only {found.num_rows} of {wanted} rows that satisfy "{where}" came in {MOST_DRAWS} draws'
+            raise GeneratorError(what, fix="Ask for fewer rows or a wider predicate")
+        return Tables(self.schema, {name: found})
+
+
+def fit(
+    tables: Tables,
+    *,
+    generator: str = "forest",
+    seed: int = 0,
+    unit: str | None = None,
+    secret: bytes | None = None,
+    locale: str = "en",
+    progress: Progress | None = None,
+    **settings: str | float | bool,
+) -> Model:
+    """Learn tables; `settings` are the generator's own. `secret` signs the models of generators that need pickles."""
+    own = RelationalGenerator(table_generator(generator, secret=secret, **settings), locale=locale)
+    learnt = own.fit(tables, units=assign_units(tables, unit), seed=seed, progress=progress)
+    return Model(learnt, seed=seed, unit=unit)
+
+
+def matching(rows: pa.Table, where: str) -> pa.Table:
+    """The rows that satisfy an SQL predicate; raises GeneratorError where it can't be read."""
+    numbered = rows.append_column("__row", pa.array(range(rows.num_rows), pa.int64()))
+    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
+        connection.register("drawn", numbered)
+        try:
+            hits = connection.sql(f"SELECT __row FROM drawn WHERE {where} ORDER BY __row").to_arrow_table()  # noqa: S608
+        except duckdb.Error as error:
+            raise GeneratorError(f'the predicate "{where}" can\'t be read: {str(error).splitlines()[0]}') from None
+    return rows.take(hits["__row"])
+
+
+def _only(names: Sequence[str]) -> str:
+    if len(names) != 1:
+        raise TwinlakeError("a predicate works on a model of one table", allowed=f"this one has {len(names)}")
+    return names[0]

@@ -1,0 +1,48 @@
+"""What would go wrong: reads everything, connects, asks the source; runs nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from twinlake.errors import ProjectError, TwinlakeError
+from twinlake.run.job import Job
+from twinlake.run.judge import read_suites
+from twinlake.run.train import generator
+from twinlake.run.wall import walled
+from twinlake.sources.problems import problems
+
+
+def preflight(name: str, *, start: Path | None = None) -> list[TwinlakeError]:
+    """Every mistake of a pipeline: its file, its source, its suites, its generators."""
+    try:
+        job = Job.open(name, start=start)
+    except TwinlakeError as error:
+        return _each(error)
+    return list(_found(job))
+
+
+def _found(job: Job) -> Iterator[TwinlakeError]:
+    for look in (_generators, _source):
+        try:
+            with walled(job.layout, job.name, "looking at the source"):
+                yield from look(job)
+        except TwinlakeError as error:
+            yield from _each(error)
+
+
+def _generators(job: Job) -> list[TwinlakeError]:
+    generator(job)
+    return []
+
+
+def _source(job: Job) -> list[TwinlakeError]:
+    schema = job.schema()
+    found = problems(job.source, schema)
+    try:
+        read_suites(job, schema)
+    except TwinlakeError as error:
+        found += _each(error)
+    return found
+
+
+def _each(error: TwinlakeError) -> list[TwinlakeError]:
+    return list(error.mistakes) if isinstance(error, ProjectError) else [error]
