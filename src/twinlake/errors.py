@@ -8,10 +8,11 @@ TwinlakeError
 ├── ModelError        a saved model can't be trusted or read
 ├── LakeError         a release or the catalog is missing or damaged
 ├── BusyError         another run holds the pipeline
+├── Refused           a snapshot failed a gate and was not released; the last good release stays served
 └── WalledError       something unforeseen; the details stay in the vault
 
 Each message says what is wrong, where, what is allowed and how to mend it. None ever quotes a value of a real row.
-Failure of *data* against a gate is no exception: it is a `Verdict`.
+Failure of *data* against a gate is no exception: it is a `Verdict`. Asking for a release in spite of one is `Refused`.
 """
 
 import difflib
@@ -65,6 +66,17 @@ class LakeError(TwinlakeError):
 
 class BusyError(TwinlakeError):
     """Another run holds what this one needs."""
+
+
+class Refused(TwinlakeError):  # noqa: N818 - the glossary's word: an answer, not a malfunction
+    """A snapshot failed gates and went nowhere; `failing` holds (table, gate, reason) of every one of them."""
+
+    def __init__(self, pipeline: str, failing: Iterable[tuple[str, str, str]]) -> None:
+        """List every failing gate, a line each."""
+        self.failing = tuple(failing)
+        gates = f"{len(self.failing)} gate{'' if len(self.failing) == 1 else 's'}"
+        lines = "".join(f"\n  {table}: {gate}: {reason}" for table, gate, reason in self.failing)
+        super().__init__(f"the snapshot is not released, for it failed {gates}{lines}", where=pipeline)
 
 
 class WalledError(TwinlakeError):
