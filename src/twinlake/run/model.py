@@ -142,7 +142,7 @@ def matching(rows: pa.Table, where: str) -> pa.Table:
     with duckdb.connect(config={"enable_external_access": "false"}) as connection:
         connection.register("drawn", numbered)
         try:
-            hits = connection.sql(f"SELECT __row FROM drawn WHERE {where} ORDER BY __row").to_arrow_table()  # noqa: S608
+            hits = connection.sql(f"SELECT __row FROM drawn WHERE {where} ORDER BY __row").to_arrow_table()
         except duckdb.Error as error:
             raise GeneratorError(f'the predicate "{where}" can\'t be read: {str(error).splitlines()[0]}') from None
     return rows.take(hits["__row"])

@@ -31,7 +31,7 @@ class Record:
         """The record with what a stage made; stages after it are forgotten."""
         names = ("extract", "model", "snapshot", "release")
         last = max(names.index(n) for n in made)
-        new = replace(self, **{n: None for n in names[last + 1 :]}, **made)  # type: ignore[arg-type]  # names are fields
+        new = replace(self, **dict.fromkeys(names[last + 1:]), **made)  # type: ignore[arg-type]  # names are fields
         file = layout.record(self.pipeline, self.date)
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_suffix(f".{os.getpid()}")

@@ -1,0 +1,219 @@
+"""Every command. Heavy modules are imported when a command runs, so that `--help` is quick."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twinlake.cli.screen import MISTAKE, progress, sentences
+from twinlake.version import VERSION
+
+if TYPE_CHECKING:
+    from twinlake.run.model import Model
+    from twinlake.tables import Tables
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="twinlake")
+def main() -> None:
+    """Turn the tables of a database into a lake of synthetic twins."""
+
+
+@main.command()
+@click.argument("url")
+@click.argument("name", required=False)
+def init(url: str, name: str | None) -> None:
+    """Draft pipelines/NAME.yaml and expectations/NAME/*.json for the source at URL.
+
+    Example: twinlake init postgresql://reader:secret@db/clinic clinic
+    """
+    with sentences(), progress() as told:
+        from twinlake.run.init import init as draft
+        from twinlake.run.init import name_for
+        from twinlake.storage.layout import Layout
+
+        layout = Layout.find(Path.cwd())
+        made = draft(url, name or name_for(url), layout=layout, progress=told)
+    click.echo(f"wrote {made.pipeline.relative_to(layout.root)} and {len(made.suites)} suites beside it")
+    for column in made.personal:
+        click.echo(f"  personal, will be made up: {column}")
+    for hint in made.hints:
+        click.echo(f"  to decide: {hint}")
+    click.echo(f"next: read the file, then: twinlake check {made.pipeline.stem}")
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--json-schema", is_flag=True, help="Print the JSON Schema of the pipeline file, for editors.")
+def check(name: str | None, json_schema: bool) -> None:
+    """Read everything, connect, and report what would go wrong; runs nothing. Without NAME: every pipeline.
+
+    Example: twinlake check clinic
+    """
+    from twinlake.project import json_schema as schema_of_pipeline_files
+    from twinlake.run.preflight import preflight
+    from twinlake.storage.layout import Layout
+    from twinlake.tables import canonical
+
+    if json_schema:
+        click.echo(canonical(schema_of_pipeline_files()))
+        return
+    with sentences():
+        names = [name] if name else Layout.find(Path.cwd()).pipelines()
+        found = {n: preflight(n) for n in names}
+    for pipeline, mistakes in found.items():
+        click.echo(f"{pipeline}: {'ready to run' if not mistakes else f'{len(mistakes)} to mend'}")
+        for mistake in mistakes:
+            click.echo(f"  {mistake}")
+    sys.exit(MISTAKE if any(found.values()) else 0)
+
+
+@main.command()
+@click.argument("name")
+@click.option("--workers", default=1, show_default=True, help="Processes to draw with; the bytes are the same.")
+@click.option("--date", default=None, help="Date of the snapshot, YYYY-MM-DD; today where left out.")
+def run(name: str, workers: int, date: str | None) -> None:
+    """Extract … release. Ends with the scorecard; exit status 0 released, 1 refused, 2 could not run.
+
+    Example: twinlake run adult
+    """
+    with sentences():
+        from twinlake.report.scorecard import render_text
+        from twinlake.run.job import Job
+        from twinlake.run.run import run as whole
+
+        job = Job.open(name)
+        with progress() as told:
+            outcome = whole(job, date=date, workers=workers, progress=told)
+        click.echo(render_text(outcome.verdicts, title=f"{job.name} · {outcome.title}"))
+        for line in outcome.lines(job):
+            click.echo(line)
+        sys.exit(1 if outcome.refused else 0)
+
+
+@main.command()
+@click.argument("data")
+@click.option("--out", "out", required=True, type=PATH, help="A new folder for the model.")
+@click.option("--generator", default="forest", show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--unit", default=None, help="The table whose rows, with all that refers to them, are one person's.")
+def fit(data: str, out: Path, generator: str, seed: int, unit: str | None) -> None:
+    """Learn DATA: a Parquet or CSV file, a folder of them, a source's URL, or a pipeline.
+
+    Example: twinlake fit examples/adult/people.parquet --out models/people
+    """
+    with sentences(), progress() as told:
+        from twinlake.run.model import fit_data
+
+        fit_data(data, out, generator=generator, seed=seed, unit=unit, progress=told)
+    click.echo(f"learnt {data}: {out}. It holds what was learnt of real rows: keep it as private as they are")
+
+
+@main.command()
+@click.argument("model", type=PATH)
+@click.option("--rows", default="1.0x", show_default=True, help="A multiple of the source's rows, or a number.")
+@click.option("--out", required=True, type=PATH, help="A new folder: OUT/TABLE/*.parquet")
+@click.option("--where", default=None, help="An SQL predicate that every row satisfies.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--workers", default=1, show_default=True, help="Processes to draw with; the bytes are the same.")
+def sample(model: Path, rows: str, out: Path, where: str | None, seed: int, workers: int) -> None:
+    """Draw tables from MODEL.
+
+    Example: twinlake sample models/people --rows 1000 --out drawn --where "age < 30"
+    """
+    with sentences(), progress() as told:
+        drawn = _model(model).sample(rows, seed=seed, where=where, workers=workers, folder=_fresh(out), progress=told)
+    for name in drawn:
+        click.echo(f"{name}: {drawn.rows(name)} rows in {out}")
+
+
+@main.command()
+@click.option("--real", required=True, help="What the generator learnt from: a file, a folder, or a URL.")
+@click.option("--holdout", required=True, help="Rows of other units, never learnt from.")
+@click.option("--synthetic", required=True, help="What is judged.")
+@click.option("--unit", default=None, help="The table whose rows, with all that refers to them, are one person's.")
+def evaluate(real: str, holdout: str, synthetic: str, unit: str | None) -> None:
+    """Judge any generator's tables, also not ours; exit status 0 all gates pass, 1 not.
+
+    Example: twinlake evaluate --real learnt.parquet --holdout held.parquet --synthetic drawn.parquet
+    """
+    with sentences():
+        from twinlake.run.evaluate import evaluate as judge
+
+        card = judge(_tables(real), _tables(holdout), _tables(synthetic), unit=unit)
+        click.echo(str(card))
+        sys.exit(0 if card.passed else 1)
+
+
+@main.command()
+@click.argument("name", required=False)
+def releases(name: str | None) -> None:
+    """List the releases of a pipeline, or of all, newest first.
+
+    Example: twinlake releases adult
+    """
+    with sentences():
+        from twinlake.report.listing import release_lines
+        from twinlake.storage.lake import releases as there
+        from twinlake.storage.layout import Layout
+
+        found = there(Layout.find(Path.cwd()), name)
+    for line in release_lines((r.pipeline, r.name, r.manifest.created, r.manifest.rows, r.manifest.generator) for r in found):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("release")
+def report(release: str) -> None:
+    """Print where the report of a release is: one HTML page that a browser opens. RELEASE: NAME or NAME@RELEASE.
+
+    Example: twinlake report adult@2026-11-22
+    """
+    with sentences():
+        from twinlake.report.scorecard import render_text
+        from twinlake.storage.lake import find_release
+        from twinlake.storage.layout import Layout
+
+        found = find_release(Layout.find(Path.cwd()), release)
+        click.echo(render_text(found.manifest.verdicts, title=f"{found.pipeline} · {found.name}"))
+        click.echo(f"the page: {found.folder / 'report.html'}")
+
+
+@main.command()
+@click.argument("query")
+@click.option("--at", default=None, help="A release (adult@2026-11-22), or a date: the latest on or before it.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
+def sql(query: str, at: str | None, as_csv: bool) -> None:
+    """Ask the lake. Tables are PIPELINE.TABLE; older releases are "PIPELINE@RELEASE".TABLE.
+
+    Example: twinlake sql "SELECT count(*) FROM adult.people"
+    """
+    with sentences():
+        from twinlake.report.listing import as_text
+        from twinlake.storage.lake import query as ask
+        from twinlake.storage.layout import Layout
+
+        click.echo(as_text(ask(Layout.find(Path.cwd()), query, at=at), csv=as_csv))
+
+
+def _tables(place: str) -> "Tables":
+    from twinlake.run.model import read
+
+    return read(place)
+
+
+def _model(folder: Path) -> "Model":
+    from twinlake.run.model import load_data
+
+    return load_data(folder)
+
+
+def _fresh(folder: Path) -> Path:
+    from twinlake.errors import TwinlakeError
+
+    if folder.exists() and any(folder.iterdir()):
+        raise TwinlakeError(f"{folder} holds files already", fix="Name a new folder")
+    return folder

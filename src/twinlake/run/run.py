@@ -1,0 +1,69 @@
+"""The whole way: extract … release, as one run that nobody else can disturb."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from twinlake.generators.protocols import Progress
+from twinlake.run.extract import extract, open_extract
+from twinlake.run.job import Job
+from twinlake.run.judge import judge, judge_real
+from twinlake.run.record import Record, today
+from twinlake.run.release import current_release, release
+from twinlake.run.sample import sample
+from twinlake.run.train import train
+from twinlake.storage.lake import Release
+from twinlake.storage.lock import pipeline_lock
+from twinlake.storage.versions import Version
+from twinlake.verdict import Verdict, blocking
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        verdicts: of every gate that was reached.
+        release: what was released, or what is served already; None where the snapshot was refused.
+        version: how DVC recorded it; None where it did not.
+        fresh: whether this run made the release, rather than finding that nothing had changed.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    release: Release | None
+    version: Version | None
+    fresh: bool
+
+    @property
+    def refused(self) -> bool:
+        """Whether a gate kept the snapshot from going out."""
+        return self.release is None
+
+
+def run(job: Job, *, date: str | None = None, workers: int = 1, progress: Progress | None = None, locked: bool = True) -> Outcome:
+    """Extract, train, sample, check and release; ends early where nothing changed or a gate blocks.
+
+    Raises BusyError where another run of the pipeline is under way.
+    """
+    with pipeline_lock(job.layout, job.name) if locked else nullcontext():
+        record = extract(job, Record(job.name, date or today()), progress=progress)
+        if served := current_release(job, open_extract(job, record.need("extract"))):
+            return Outcome(tuple(served.manifest.verdicts), served, None, fresh=False)
+        return _onward(job, record, workers, progress or _silent)
+
+
+def _onward(job: Job, record: Record, workers: int, progress: Progress) -> Outcome:
+    real = judge_real(job, record)
+    if blocking(real):
+        return Outcome(tuple(real), None, None, fresh=False)
+    record = train(job, record, retrain=job.pipeline.retrain.every is None, progress=progress)
+    record = sample(job, record, workers=workers, progress=progress)
+    verdicts = tuple(judge(job, record, progress=progress))
+    if blocking(verdicts):
+        return Outcome(verdicts, None, None, fresh=False)
+    progress("release", 0, 1)
+    out, version = release(job, record)
+    return Outcome(verdicts, out, version, fresh=True)
+
+
+_silent: Callable[[str, int, int], None] = lambda what, done, total: None  # noqa: E731
