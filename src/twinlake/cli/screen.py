@@ -4,13 +4,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from twinlake.errors import TwinlakeError
-from twinlake.generators.protocols import Progress as Told
+
+if TYPE_CHECKING:
+    from twinlake.generators.protocols import Progress as Told
 
 MISTAKE = 2  # exit status: the question was wrong, or the world was
 
@@ -29,7 +32,7 @@ def sentences() -> Iterator[None]:
 
 
 @contextmanager
-def progress() -> Iterator[Told]:
+def progress() -> Iterator["Told"]:
     """A bar per stage on a terminal, a line per stage elsewhere; on standard error."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -51,7 +54,7 @@ def progress() -> Iterator[Told]:
             bars.update(task, completed=bars.tasks[task].total or 0)
 
 
-def _lines() -> Told:
+def _lines() -> "Told":
     seen: set[str] = set()
 
     def told(what: str, done: int, total: int) -> None:
