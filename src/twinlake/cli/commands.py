@@ -89,7 +89,7 @@ def run(name: str, workers: int, date: str | None) -> None:
         with progress() as told:
             outcome = whole(job, date=date, workers=workers, progress=told)
         click.echo(render_text(outcome.verdicts, title=f"{job.name} · {outcome.title}"))
-        for line in outcome.lines(job):
+        for line in outcome.lines():
             click.echo(line)
         sys.exit(1 if outcome.refused else 0)
 
@@ -157,11 +157,13 @@ def releases(name: str | None) -> None:
     """
     with sentences():
         from twinlake.report.listing import release_lines
-        from twinlake.storage.lake import releases as there
         from twinlake.storage.layout import Layout
+        from twinlake.storage.release import releases as there
 
         found = there(Layout.find(Path.cwd()), name)
-    for line in release_lines((r.pipeline, r.name, r.manifest.created, r.manifest.rows, r.manifest.generator) for r in found):
+    for line in release_lines(
+        (r.pipeline, r.name, r.manifest.created, r.manifest.rows, r.manifest.origin.generator) for r in reversed(found)
+    ):
         click.echo(line)
 
 
@@ -174,8 +176,8 @@ def report(release: str) -> None:
     """
     with sentences():
         from twinlake.report.scorecard import render_text
-        from twinlake.storage.lake import find_release
         from twinlake.storage.layout import Layout
+        from twinlake.storage.release import find_release
 
         found = find_release(Layout.find(Path.cwd()), release)
         click.echo(render_text(found.manifest.verdicts, title=f"{found.pipeline} · {found.name}"))

@@ -190,3 +190,10 @@ def _scalar(text: str) -> str:
     """A text as a YAML scalar that is safe inside `{...}` and `[...]`."""
     plain = yaml.safe_dump([text], default_flow_style=True, width=10**6, allow_unicode=True).strip()
     return plain[1:-1]
+
+
+def name_for(url: str) -> str:
+    """A pipeline's name from what a URL ends with: its database, file or folder."""
+    parts = [p for p in re.split(r"[/:*]", url.split("?")[0]) if p and not p.startswith(".")]
+    word = re.sub(r"\W", "_", Path(parts[-1]).stem) if parts else ""
+    return word.lower() if re.match(r"[A-Za-z]", word) else f"p_{word}".lower()

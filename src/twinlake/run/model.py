@@ -1,5 +1,6 @@
 """Learning and drawing outside a project: tables in, a model in hand, tables out."""
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +10,22 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from twinlake.errors import GeneratorError, TwinlakeError
+from twinlake.errors import GeneratorError, ProjectError, TwinlakeError
 from twinlake.generators.protocols import Progress
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
 from twinlake.project import Rows
 from twinlake.random import derive
+from twinlake.run.extract import extract
+from twinlake.run.job import Job
+from twinlake.run.record import Record
 from twinlake.run.sample import executor, first_table
+from twinlake.run.train import train
 from twinlake.schema import Schema
 from twinlake.sources.registry import open_source
+from twinlake.storage.layout import Layout
+from twinlake.storage.lock import pipeline_lock
+from twinlake.storage.secret import vault_secret
 from twinlake.tables import Tables
 from twinlake.units import assign_units
 
@@ -136,6 +144,28 @@ def fit(
     return Model(learnt, seed=seed, unit=unit)
 
 
+def load(folder: Path | str, *, secret: bytes | None = None) -> Model:
+    """The model that `Model.save` wrote. Nothing of it is executed, unless `secret` vouches for a pickle of SDV's."""
+    return Model.load(folder, secret=secret)
+
+
+def fit_data(
+    data: str, out: Path, *, generator: str, seed: int, unit: str | None, progress: Progress | None = None
+) -> None:
+    """Learn a file, a folder, a source or a pipeline, and save the model to a new folder."""
+    if out.exists() and any(out.iterdir()):
+        raise TwinlakeError(f"{out} holds files already", fix="Name a new folder")
+    if _is_pipeline(data):
+        _fit_pipeline(data, out, progress)
+        return
+    fit(read(data), generator=generator, seed=seed, unit=unit, secret=_project_secret(), progress=progress).save(out)
+
+
+def load_data(folder: Path) -> Model:
+    """The model in a folder; one that holds a pickle only if this project made it."""
+    return load(folder, secret=_project_secret())
+
+
 def matching(rows: pa.Table, where: str) -> pa.Table:
     """The rows that satisfy an SQL predicate; raises GeneratorError where it can't be read."""
     numbered = rows.append_column("__row", pa.array(range(rows.num_rows), pa.int64()))
@@ -146,6 +176,26 @@ def matching(rows: pa.Table, where: str) -> pa.Table:
         except duckdb.Error as error:
             raise GeneratorError(f'the predicate "{where}" can\'t be read: {str(error).splitlines()[0]}') from None
     return rows.take(hits["__row"])
+
+
+def _is_pipeline(data: str) -> bool:
+    return Path(data).suffix in (".yaml", ".yml") or (":" not in data and not Path(data).exists())
+
+
+def _fit_pipeline(name: str, out: Path, progress: Progress | None) -> None:
+    """Learn what a pipeline learns: the rows it does not hold back, by its own settings."""
+    job = Job.open(name)
+    with pipeline_lock(job.layout, job.name):
+        record = train(job, extract(job, Record(job.name, "fit"), progress=progress), progress=progress)
+    shutil.copytree(job.layout.model(job.name, record.need("model")), out, dirs_exist_ok=True)
+
+
+def _project_secret() -> bytes | None:
+    """The secret of the project we are in; None outside of one."""
+    try:
+        return vault_secret(Layout.find(Path.cwd()))
+    except ProjectError:
+        return None
 
 
 def _only(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from twinlake.storage.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Ids of what the run of one date made; None for stages that have not run."""
+    """Ids of what the run of one date made; None for stages that have not run. `settings` are those of the release."""
 
     pipeline: str
     date: str
@@ -20,6 +20,7 @@ class Record:
     model: str | None = None
     snapshot: str | None = None
     release: str | None = None
+    settings: str | None = None
 
     @classmethod
     def load(cls, layout: Layout, pipeline: str, date: str) -> Self:
@@ -29,9 +30,9 @@ class Record:
 
     def save(self, layout: Layout, **made: str | None) -> Self:
         """The record with what a stage made; stages after it are forgotten."""
-        names = ("extract", "model", "snapshot", "release")
+        names = ("extract", "model", "snapshot", "release", "settings")
         last = max(names.index(n) for n in made)
-        new = replace(self, **dict.fromkeys(names[last + 1:]), **made)  # type: ignore[arg-type]  # names are fields
+        new = replace(self, **dict.fromkeys(names[last + 1 :]), **made)  # type: ignore[arg-type]  # names are fields
         file = layout.record(self.pipeline, self.date)
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_suffix(f".{os.getpid()}")

@@ -1,6 +1,5 @@
 """The whole way: extract … release, as one run that nobody else can disturb."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from twinlake.run.record import Record, today
 from twinlake.run.release import current_release, release
 from twinlake.run.sample import sample
 from twinlake.run.train import train
-from twinlake.storage.lake import Release
+from twinlake.storage.release import Release
 from twinlake.storage.lock import pipeline_lock
 from twinlake.storage.versions import Version
 from twinlake.verdict import Verdict, blocking
@@ -39,8 +38,26 @@ class Outcome:
         """Whether a gate kept the snapshot from going out."""
         return self.release is None
 
+    @property
+    def title(self) -> str:
+        """What happened, in a few words."""
+        if self.release is None:
+            return "refused"
+        return f"released as {self.release.name}" if self.fresh else f"nothing changed since {self.release.name}"
 
-def run(job: Job, *, date: str | None = None, workers: int = 1, progress: Progress | None = None, locked: bool = True) -> Outcome:
+    def lines(self) -> list[str]:
+        """What a person should know next, a sentence each."""
+        if self.release is None:
+            return ["Nothing was released; what was served before is still served."]
+        return [
+            *([self.version.sentence] if self.version and self.version.sentence else []),
+            f"The page to read: {self.release.folder / 'report.html'}",
+        ]
+
+
+def run(
+    job: Job, *, date: str | None = None, workers: int = 1, progress: Progress | None = None, locked: bool = True
+) -> Outcome:
     """Extract, train, sample, check and release; ends early where nothing changed or a gate blocks.
 
     Raises BusyError where another run of the pipeline is under way.
@@ -66,4 +83,5 @@ def _onward(job: Job, record: Record, workers: int, progress: Progress) -> Outco
     return Outcome(verdicts, out, version, fresh=True)
 
 
-_silent: Callable[[str, int, int], None] = lambda what, done, total: None  # noqa: E731
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody follows."""
