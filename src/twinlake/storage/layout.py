@@ -139,6 +139,11 @@ class Layout:
         return self.data / ".locks"
 
     @property
+    def spill(self) -> Path:
+        """Where a query that outgrows memory puts what it can't hold."""
+        return self.data / ".spill"
+
+    @property
     def dvc_site(self) -> Path:
         """Where DVC keeps its own bookkeeping."""
         return self.data / ".dvc-site"
