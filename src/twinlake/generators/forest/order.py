@@ -1,0 +1,132 @@
+"""Which columns tell about which: mutual information, the order of learning, and columns that others determine."""
+
+import numpy as np
+import numpy.typing as npt
+
+from twinlake.generators.states.alphabet import Alphabet, Codes
+
+Floats = npt.NDArray[np.float64]
+_LEVELS = 12  # states are merged to so many levels of equal frequency where information is estimated
+_SAMPLE = 10_000
+_NOISE = 0.002  # nats; columns that share less than this with every other one come last
+
+
+def information(codes: Codes, rng: np.random.Generator) -> Floats:
+    """Mutual information of each pair of columns in nats, bias-corrected; shape (columns, columns), diagonal 0.
+
+    Correction after Miller (1955): (levels - 1)(levels - 1) / 2n is what independent columns would show.
+    """
+    rows = codes.shape[0]
+    chosen = codes if rows <= _SAMPLE else codes[np.sort(rng.choice(rows, _SAMPLE, replace=False))]
+    levels = [_levels(chosen[:, i]) for i in range(chosen.shape[1])]
+    sizes = np.array([int(x.max(initial=0)) + 1 for x in levels])
+    starts = np.r_[0, np.cumsum(sizes)]
+    ones = np.zeros((len(chosen), starts[-1]), np.float32)
+    for x, start in zip(levels, starts[:-1], strict=True):
+        ones[np.arange(len(x)), start + x] = 1
+    joint = (ones.T @ ones).astype(np.float64) / max(len(chosen), 1)  # counts below 2**24: exact in any order
+    alone = np.diag(joint)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(joint > 0, joint * np.log(joint / np.outer(alone, alone)), 0.0)
+    found = np.add.reduceat(np.add.reduceat(terms, starts[:-1], axis=0), starts[:-1], axis=1)
+    found -= np.outer(sizes - 1, sizes - 1) / (2 * max(len(chosen), 1))
+    np.fill_diagonal(found, 0.0)
+    return np.asarray(np.maximum(found, 0.0))
+
+
+def learning_order(shared: Floats, sizes: list[int]) -> list[int]:
+    """Columns in the order they are learnt: few states first, more telling ones before others, noise last."""
+    noise = shared.max(axis=1, initial=0.0) < _NOISE
+    mean = shared.mean(axis=1) if len(sizes) else np.zeros(0)
+    return sorted(range(len(sizes)), key=lambda i: (bool(noise[i]), sizes[i], -float(mean[i]), i))
+
+
+def telling(shared: Floats, target: int, earlier: list[int], *, most: int) -> list[int]:
+    """At most `most` of the earlier columns, those that share most with the target, in their order."""
+    if len(earlier) <= most:
+        return earlier
+    best = sorted(earlier, key=lambda i: (-float(shared[target, i]), i))[:most]
+    return [i for i in earlier if i in set(best)]
+
+
+def determined(codes: Codes, order: list[int], given: list[int], safe: list[npt.NDArray[np.bool_]]) -> dict[int, int]:
+    """Columns of `order` that another column determines in every row, and which: education and its number.
+
+    Only columns whose states are each one value held by at least k units determine others. Of two that determine one
+    another, the first does. What determines is never itself determined.
+    """
+    firm = {c for c in [*given, *order] if bool(safe[c][np.unique(codes[:, c])].all())}
+    place = {c: i for i, c in enumerate([*given, *order])}
+    found: dict[int, int] = {}
+    for target in order:
+        for source in place:
+            if source == target or source not in firm or source in found or not _function(codes, source, target):
+                continue
+            if place[source] < place[target] or not _function(codes, target, source):
+                found[target] = source
+                break
+    return found
+
+
+def with_determined(order: list[int], by: dict[int, int]) -> list[int]:
+    """The order with each determined column right after the one that determines it."""
+    free = [c for c in order if c not in by]
+    return [c for c in order if c in by and by[c] not in free] + [
+        c for f in free for c in (f, *(d for d in order if by.get(d) == f))
+    ]
+
+
+def _function(codes: Codes, source: int, target: int) -> bool:
+    """Whether each state of `source` goes with one state of `target`, which has more than one."""
+    for rows in (slice(0, 200), slice(None)):  # most pairs of columns fail on a few rows
+        x, y = codes[rows, source].astype(np.int64), codes[rows, target]
+        if len(np.unique(x * (int(y.max()) + 1) + y)) != len(np.unique(x)):
+            return False
+    return len(np.unique(codes[:, target])) > 1
+
+
+def function_of(x: Codes, y: Codes, size: int) -> Codes:
+    """The state of y that goes with each state of x, shape (size,); the most frequent one where x was not seen."""
+    table = np.full(size, np.bincount(y).argmax(), np.int32)
+    table[x] = y
+    return table
+
+
+def _levels(codes: Codes) -> npt.NDArray[np.int64]:
+    counts = np.bincount(codes)
+    if np.count_nonzero(counts) <= _LEVELS:
+        return np.asarray(np.unique(codes, return_inverse=True)[1], dtype=np.int64)
+    middle = (np.cumsum(counts) - counts / 2) / len(codes)
+    return np.asarray(np.unique((middle * _LEVELS).astype(np.int64)[codes], return_inverse=True)[1], dtype=np.int64)
+
+
+def ranked_by(codes: Codes, column: int, target: int, of: Alphabet, to: Alphabet) -> Codes:
+    """The rank of each code of a column for trees that tell `target`, shape (of.size,).
+
+    Ordinal columns keep their order. Labels are ordered by the mean of an ordinal target, else along the first
+    principal component of the target's shares within each label (Coppersmith, Hong, Hosking 1999).
+    """
+    if of.ordinal:
+        return np.arange(of.size, dtype=np.int32)
+    pairs = codes[:, column].astype(np.int64) * to.size + codes[:, target]
+    counts = np.bincount(pairs, minlength=of.size * to.size).reshape(of.size, to.size).astype(np.float64)
+    weight = counts.sum(axis=1)
+    overall = counts.sum(axis=0) / max(counts.sum(), 1)
+    shares = (counts + 5 * overall) / (weight + 5)[:, None]  # shrunk, for labels with few rows
+    score = shares @ (np.arange(to.size) if to.ordinal else _component(shares - overall, weight))
+    ranks = np.empty(of.size, np.int32)
+    ranks[np.argsort(np.round(score, 12), kind="stable")] = np.arange(of.size)
+    return ranks
+
+
+def _component(deviations: Floats, weight: Floats) -> Floats:
+    """The direction in which rows vary most, by power iteration; its largest entry is positive."""
+    scaled = deviations * np.sqrt(weight)[:, None]
+    direction = scaled[np.argmax((scaled**2).sum(axis=1))]
+    for _ in range(20):
+        direction = scaled.T @ (scaled @ direction)
+        length = float(np.abs(direction).max(initial=0.0))
+        if length == 0.0:
+            return np.asarray(direction)
+        direction = direction / direction[np.argmax(np.abs(direction))]
+    return np.asarray(direction)
