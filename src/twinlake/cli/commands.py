@@ -62,7 +62,7 @@ def check(name: str | None, json_schema: bool) -> None:
         click.echo(canonical(schema_of_pipeline_files()))
         return
     with sentences():
-        names = [name] if name else Layout.find(Path.cwd()).pipelines()
+        names = [name] if name else sorted(f.stem for f in Layout.find(Path.cwd()).pipelines.glob("*.yaml"))
         found = {n: preflight(n) for n in names}
     for pipeline, mistakes in found.items():
         click.echo(f"{pipeline}: {'ready to run' if not mistakes else f'{len(mistakes)} to mend'}")

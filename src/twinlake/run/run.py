@@ -11,8 +11,8 @@ from twinlake.run.record import Record, today
 from twinlake.run.release import current_release, release
 from twinlake.run.sample import sample
 from twinlake.run.train import train
-from twinlake.storage.release import Release
 from twinlake.storage.lock import pipeline_lock
+from twinlake.storage.release import Release
 from twinlake.storage.versions import Version
 from twinlake.verdict import Verdict, blocking
 
