@@ -57,7 +57,7 @@ def progress() -> Iterator["Told"]:
 def _lines() -> "Told":
     seen: set[str] = set()
 
-    def told(what: str, done: int, total: int) -> None:
+    def told(what: str, _done: int, _total: int) -> None:
         if what not in seen:
             seen.add(what)
             click.echo(f"  {what} …", err=True)

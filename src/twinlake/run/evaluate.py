@@ -65,7 +65,7 @@ def evaluate(
     return Scorecard(tuple(v for name in real.schema.names for v in judge_table(case, name, units)))
 
 
-def _unkept(error: Exception) -> str:
+def _unkept(_error: Exception) -> str:
     return "no log: nothing of real rows is written outside a project"
 
 

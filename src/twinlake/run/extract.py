@@ -99,6 +99,6 @@ def _split(job: Job, scratch: Path) -> None:
                 f"table {name} has {len(side)} rows, too few to hold {share:.0%} of its units back",
                 where=f"{job.name}.yaml",
                 allowed="every unit table needs some rows to learn from and some to measure with",
-                fix=f"Add rows; or, if {name} is a lookup list that anyone may see, write tables: {{{name}: {{public: true}}}}",
+                fix=f"Add rows; or, if {name} is a lookup list that anyone may see, give it public: true",
             )
     split(tables, units, share=share, seed=seed, real=scratch / "learnt", holdout=scratch / "holdout")

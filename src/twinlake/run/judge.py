@@ -15,7 +15,8 @@ from twinlake.run.record import Record
 from twinlake.run.sample import open_snapshot
 from twinlake.run.wall import keep, walled
 from twinlake.schema import Schema
-from twinlake.storage.publish import snapshot_hash, store_verdicts
+from twinlake.storage.publish import snapshot_hash
+from twinlake.storage.verdicts import store_verdicts
 from twinlake.tables import canonical
 from twinlake.units import unit_tables
 from twinlake.verdict import Verdict

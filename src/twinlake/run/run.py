@@ -83,5 +83,5 @@ def _onward(job: Job, record: Record, workers: int, progress: Progress) -> Outco
     return Outcome(verdicts, out, version, fresh=True)
 
 
-def _silent(what: str, done: int, total: int) -> None:
+def _silent(_what: str, _done: int, _total: int) -> None:
     """Progress that nobody follows."""
