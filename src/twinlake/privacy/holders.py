@@ -1,0 +1,70 @@
+"""How many privacy units hold each value or row, told by hash."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twinlake.columns import is_missing
+from twinlake.hashing import Hashes, hash_rows, hash_values
+
+Counts = npt.NDArray[np.intp]
+Hash = Callable[[pa.Table], Hashes]
+ABSENT = np.uint64(0xD1B54A32D192ED03)  # what a null hashes to where nulls are nobody's secret
+
+
+def holders(hashes: Hashes, units: Hashes | None) -> tuple[Hashes, Counts]:
+    """The distinct hashes, sorted, and how many units hold each; without units every row is one."""
+    if units is not None:
+        order = np.lexsort((units, hashes))
+        hashes, units = hashes[order], units[order]
+        first = np.ones(len(hashes), dtype=np.bool_)
+        first[1:] = (hashes[1:] != hashes[:-1]) | (units[1:] != units[:-1])
+        hashes = hashes[first]
+    values, counts = np.unique(hashes, return_counts=True)
+    return values, counts.astype(np.intp)
+
+
+def rare(hashes: Hashes, units: Hashes | None, *, k: int) -> Hashes:
+    """The hashes that fewer than `k` units hold, sorted."""
+    values, counts = holders(hashes, units)
+    return np.asarray(values[counts < k])
+
+
+def rare_anywhere(learnt: Hashes, units: Hashes | None, holdout: Hashes, *, k: int) -> Hashes:
+    """The hashes that fewer than `k` learnt units hold, or no learnt unit and fewer than `k` held-back rows; sorted."""
+    unseen = holdout[~np.isin(holdout, learnt)]
+    return np.asarray(np.union1d(rare(learnt, units, k=k), rare(unseen, None, k=k)), dtype=np.uint64)
+
+
+def row_hash(columns: tuple[str, ...]) -> Hash:
+    """A function from rows to the hash of each over `columns`."""
+    return lambda data: hash_rows(data.select(list(columns)))
+
+
+def value_hash(column: str) -> Hash:
+    """A function from rows to the hash of each value of `column`; null and NaN are `ABSENT`."""
+    return lambda data: np.where(is_missing(data[column]), ABSENT, hash_values(data[column]))
+
+
+def plain_hash(column: str) -> Hash:
+    """As `value_hash`; text regardless of case and of space around it."""
+
+    def hashed(data: pa.Table) -> Hashes:
+        array = data[column].combine_chunks()
+        text = array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array
+        if text.type == pa.string():
+            text = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+        return np.where(is_missing(array), ABSENT, hash_values(text))
+
+    return hashed
+
+
+def found(hashes: Hashes, among: Hashes) -> tuple[Counts, npt.NDArray[np.bool_]]:
+    """Where each hash would be in the sorted `among`, and whether it is there; shape (hashes,) both."""
+    if not len(among):
+        return np.zeros(len(hashes), dtype=np.intp), np.zeros(len(hashes), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(among, hashes), len(among) - 1)
+    return at, np.asarray(among[at] == hashes)
