@@ -1,1 +1,16 @@
 """Fixtures that more than one test file needs."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from postgres import Postgres, binaries, server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server, thrown away at the end; each test makes databases of its own in it."""
+    if binaries() is None and not os.environ.get("TWINLAKE_POSTGRES_REQUIRED"):
+        pytest.skip("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
+    with server() as running:
+        yield running

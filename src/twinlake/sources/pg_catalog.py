@@ -1,0 +1,194 @@
+"""What PostgreSQL's catalog says of a schema's tables: types through domains, labels of enums, keys, references."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from twinlake.errors import SourceError
+from twinlake.schema import Reference, quoted
+from twinlake.sources.catalog import Listed, Listing
+from twinlake.sources.pg_session import Session
+from twinlake.types import ENUM
+
+TYPES: dict[str, pa.DataType] = {
+    "int2": pa.int16(),
+    "int4": pa.int32(),
+    "int8": pa.int64(),
+    "float4": pa.float32(),
+    "float8": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "text": pa.string(),
+    "varchar": pa.string(),
+    "bpchar": pa.string(),
+    "name": pa.string(),
+    "citext": pa.string(),
+    "uuid": pa.uuid(),
+    "json": pa.json_(),
+    "jsonb": pa.json_(),
+    "bytea": pa.binary(),
+}
+DIGITS = 38
+SCALES = (0, 2, 4, 8, 12, 18, 24, 30)  # of NUMERIC without a scale; steps, so that one new row seldom changes the type
+
+_TABLES = """
+SELECT c.relname::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+ORDER BY c.relname COLLATE "C"
+"""
+_COLUMNS = """
+SELECT c.relname::text AS "table", a.attname::text AS name, a.attnotnull AS required, a.atttypid::int8 AS type,
+  a.atttypmod AS typmod, format_type(a.atttypid, a.atttypmod) AS native,
+  has_column_privilege(c.oid, a.attnum, 'SELECT') AS readable
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY c.relname COLLATE "C", a.attnum
+"""
+_TYPES = """
+SELECT t.oid::int8 AS oid, t.typname::text AS name, t.typtype::text AS kind, t.typbasetype::int8 AS base,
+  t.typtypmod AS typmod, t.typnotnull AS required, n.nspname = 'pg_catalog' OR t.typname = 'citext' AS known
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype IN ('b', 'd', 'e')
+"""
+_LABELS = "SELECT enumtypid::int8 AS type, enumlabel::text AS label FROM pg_enum ORDER BY enumtypid, enumsortorder"
+_CONSTRAINTS = """
+SELECT c.relname::text AS "table", k.contype::text AS kind, p.relname::text AS parent,
+  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(number, place)
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place) AS columns,
+  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(number, place)
+    JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place) AS pointed
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_class p ON p.oid = k.confrelid
+WHERE n.nspname = $1 AND k.contype IN ('p', 'f') AND NOT c.relispartition AND k.conparentid = 0
+  AND (k.contype = 'p' OR p.relnamespace = n.oid)
+ORDER BY c.relname COLLATE "C", k.contype DESC, k.conkey, p.relname COLLATE "C"
+"""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a type is below its domains: the name of a built-in type, its modifier, and whether a domain bars null."""
+
+    name: str | None
+    typmod: int
+    required: bool
+    labels: tuple[str, ...] | None
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether it is NUMERIC without precision and scale: its values tell."""
+        return self.name == "numeric" and self.typmod < 0
+
+    @property
+    def arrow(self) -> pa.DataType | None:
+        """The Arrow type, where the catalog tells it and one carries it."""
+        if self.labels is not None:
+            return ENUM
+        return _decimal(self.typmod) if self.name == "numeric" else TYPES.get(self.name or "")
+
+
+def names(opened: Session, place: str) -> tuple[str, ...]:
+    """Base and partitioned tables of a schema, in alphabetical order."""
+    return tuple(row["name"] for row in opened.rows(_TABLES, place))
+
+
+def listings(
+    opened: Session, place: str, chosen: Sequence[str], *, without: Collection[tuple[str, str]]
+) -> list[Listing]:
+    """The chosen tables as the catalog lists them; raises SourceError where the user may not read all of them."""
+    types, labels = {t["oid"]: t for t in opened.rows(_TYPES)}, opened.rows(_LABELS)
+    words = {t: tuple(row["label"] for row in labels if row["type"] == t) for t in {row["type"] for row in labels}}
+    columns = [c for c in opened.rows(_COLUMNS, place) if c["table"] in chosen]
+    _refuse_unreadable([c for c in columns if (c["table"], c["name"]) not in without], label=opened.label)
+    constraints = opened.rows(_CONSTRAINTS, place)
+    made = []
+    for name in chosen:
+        bases = {c["name"]: _base(c["type"], c["typmod"], types, words) for c in columns if c["table"] == name}
+        loose = [n for n, base in bases.items() if base.is_loose and (name, n) not in without]
+        settled = measure(opened, f"{quoted(place)}.{quoted(name)}", loose)
+        rows = [c for c in columns if c["table"] == name]
+        listed = tuple(_listed(row, bases[row["name"]], settled.get(row["name"])) for row in rows)
+        made.append(_listing(name, listed, [k for k in constraints if k["table"] == name]))
+    return made
+
+
+def measure(opened: Session, table: str, columns: Sequence[str]) -> dict[str, pa.DataType]:
+    """Types for NUMERIC columns without a scale, from one aggregate over all rows.
+
+    Each is decimal(38, s) with the smallest s of `SCALES` that holds every value exactly, or float64 where none does
+    or where one is NaN or infinity.
+    """
+    if not columns:
+        return {}
+    parts = [part for i, name in enumerate(columns) for part in _measures(i, quoted(name))]
+    row = opened.rows(f"SELECT {', '.join(parts)} FROM {table}")[0]
+    return {n: loose_type(row[f"digits{i}"], row[f"scale{i}"], row[f"odd{i}"]) for i, n in enumerate(columns)}
+
+
+def loose_type(digits: int | None, scale: int | None, odd: int) -> pa.DataType:
+    """The type for values of at most so many digits before and after the point, `odd` of which are no numbers."""
+    steps = [s for s in SCALES if s >= (scale or 0) and (digits or 0) + s <= DIGITS]
+    return pa.decimal128(DIGITS, steps[0]) if steps and not odd else pa.float64()
+
+
+def _measures(i: int, name: str) -> tuple[str, str, str]:
+    number = f"{name}::text !~ '[a-zA-Z]'"  # neither NaN nor infinity
+    return (
+        f"max(length(trunc(abs({name}))::text)) FILTER (WHERE {number}) AS digits{i}",
+        f"max(min_scale({name})) FILTER (WHERE {number}) AS scale{i}",
+        f"count(*) FILTER (WHERE NOT {number}) AS odd{i}",
+    )
+
+
+def _base(oid: int, typmod: int, types: dict[int, Row], words: dict[int, tuple[str, ...]]) -> Base:
+    required = False
+    while (type_ := types.get(oid)) and type_["kind"] == "d":
+        required = required or type_["required"]
+        oid, typmod = type_["base"], type_["typmod"]
+    if type_ is None:
+        return Base(None, typmod, required, None)
+    known = type_["name"] if type_["known"] and type_["kind"] == "b" else None
+    return Base(known, typmod, required, words.get(oid, ()) if type_["kind"] == "e" else None)
+
+
+def _decimal(typmod: int) -> pa.DataType | None:
+    packed = typmod - 4
+    precision, scale = (packed >> 16) & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
+    if scale < 0:  # numeric(3, -2) holds whole hundreds
+        precision, scale = precision - scale, 0
+    precision = max(precision, scale)  # numeric(2, 4) holds 0.0099
+    return pa.decimal128(precision, scale) if precision <= DIGITS else None
+
+
+def _listed(row: Row, base: Base, settled: pa.DataType | None) -> Listed:
+    nullable = not (row["required"] or base.required)
+    return Listed(row["name"], row["native"], settled or base.arrow, nullable, base.labels)
+
+
+def _listing(name: str, columns: tuple[Listed, ...], constraints: list[Row]) -> Listing:
+    key = next((tuple(k["columns"]) for k in constraints if k["kind"] == "p"), ())
+    references = tuple(
+        Reference(tuple(k["columns"]), k["parent"], tuple(k["pointed"])) for k in constraints if k["kind"] == "f"
+    )
+    return Listing(name, columns, key, references)
+
+
+def _refuse_unreadable(columns: list[Row], *, label: str) -> None:
+    tables = dict.fromkeys(c["table"] for c in columns)
+    wrong = []
+    for table in tables:
+        closed = [c["name"] for c in columns if c["table"] == table and not c["readable"]]
+        whole = len(closed) == sum(c["table"] == table for c in columns)
+        wrong += [table] if whole else [f"{table}.{name}" for name in closed]
+    if wrong:
+        raise SourceError(
+            f"this user may not read {', '.join(wrong)}",
+            where=label,
+            fix="GRANT SELECT to the user, or leave these out of the pipeline file",
+        )
