@@ -2,9 +2,11 @@
 
 import re
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
+from twinlake.project.cron import parse_cron
 from twinlake.project.notation import parse_reference
 from twinlake.project.rows import Rows
 from twinlake.verdict import Severity
@@ -12,10 +14,10 @@ from twinlake.verdict import Severity
 DEFAULT_LIMITS = {"column_shape": 0.95, "pair_trend": 0.92, "closest_record": 0.55}
 
 
-def _cron(text: str) -> str:
-    if not re.fullmatch(r"([\d*/,\-A-Za-z]+\s+){4}[\d*/,\-A-Za-z]+", text.strip()):
-        raise ValueError(f'"{text}" is no cron schedule; write five fields such as "0 3 * * *"')
-    return text.strip()
+def _timezone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError(f'"{text}" is no time zone; write one such as "UTC" or "Europe/Zurich"')
+    return text
 
 
 def _rows(value: Any) -> str:  # noqa: ANN401 - any YAML value
@@ -35,7 +37,8 @@ def _reference(text: str) -> str:
     return text
 
 
-Cron = Annotated[str, AfterValidator(_cron)]
+Cron = Annotated[str, AfterValidator(parse_cron)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Scalar = str | int | float | bool
@@ -81,7 +84,7 @@ class SnapshotChoice(Frozen):
 
     rows: Annotated[str, BeforeValidator(_rows)] = Field("1.0x", description="A multiple such as 1.0x, or a number")
     every: Cron | None = Field(None, description='A cron schedule such as "0 3 * * *"')
-    timezone: str = "UTC"
+    timezone: Timezone = Field("UTC", description="Where the schedule's clock and the snapshot's date are read")
     locale: str = Field("en", description="Language of made-up names and addresses")
 
 

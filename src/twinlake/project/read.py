@@ -13,10 +13,14 @@ from twinlake.project.pipeline import Pipeline
 from twinlake.project.yaml import Document, fill_environment, read_document
 
 
-def read_pipeline(path: Path) -> Pipeline:
-    """The pipeline of a file, `${ENV}` filled in; raises ProjectError with every mistake found."""
+def read_pipeline(path: Path, *, environment: bool = True) -> Pipeline:
+    """The pipeline of a file, `${ENV}` filled in; raises ProjectError with every mistake found.
+
+    With `environment=False` a variable that is not set is no mistake: enough to know what a pipeline is made of.
+    """
     document = read_document(_text(path), path.name)
-    values, mistakes = fill_environment(document)
+    values, unset = fill_environment(document)
+    mistakes = unset if environment else []
     if not isinstance(values, dict):
         raise ProjectError(
             [TwinlakeError("the file holds no settings", where=document.where(()), allowed=_allowed(Pipeline))]

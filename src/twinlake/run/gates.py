@@ -11,12 +11,12 @@ from twinlake.fidelity.shape import column_shape
 from twinlake.fidelity.trend import pair_trend
 from twinlake.privacy.distance import closest_record
 from twinlake.privacy.replay import replay
-from twinlake.project.pipeline import Gates
+from twinlake.project.pipeline import Gates, Pipeline
 from twinlake.random import stream
 from twinlake.schema import Table
 from twinlake.tables import Tables
 from twinlake.units import Units, assign_units
-from twinlake.verdict import Verdict
+from twinlake.verdict import Severity, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,24 @@ def gate_names(table: Table, *, suites: bool, private: bool) -> tuple[str, ...]:
         *judged,
         *(("closest_record",) if private and not table.public else ()),
     )
+
+
+def declared_gates(pipeline: Pipeline) -> Iterator[tuple[str, str, Severity]]:
+    """(table, gate, severity) of every gate that a pipeline's file alone lets expect.
+
+    Whose rows a table holds may stand in the source's references only, so `closest_record` is among them for every
+    table that is not public, although it may turn out not to apply.
+    """
+    fidelity, privacy = pipeline.gates.fidelity, pipeline.gates.privacy
+    severity = {
+        "expectations_warning": Severity.WARNING,
+        "column_shape": fidelity.column_shape.severity,
+        "pair_trend": fidelity.pair_trend.severity,
+        "closest_record": privacy.closest_record.severity,
+    }
+    for name, choice in pipeline.tables.items():
+        for gate in gate_names(Table(name, (), public=choice.public), suites=True, private=True):
+            yield name, gate, severity.get(gate, Severity.CRITICAL)
 
 
 def judge_table(case: Case, name: str, units: Units) -> Iterator[Verdict]:

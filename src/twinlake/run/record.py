@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 from typing import Self
+from zoneinfo import ZoneInfo
 
 from twinlake.errors import DataError
 from twinlake.storage.layout import Layout
@@ -50,6 +51,6 @@ class Record:
         return made
 
 
-def today() -> str:
-    """Today's date in UTC, `2026-11-22`."""
-    return dt.datetime.now(dt.UTC).date().isoformat()
+def today(timezone: str = "UTC") -> str:
+    """Today's date where the clock shows that time zone, `2026-11-22`."""
+    return dt.datetime.now(ZoneInfo(timezone)).date().isoformat()

@@ -63,7 +63,7 @@ def run(
     Raises BusyError where another run of the pipeline is under way.
     """
     with pipeline_lock(job.layout, job.name) if locked else nullcontext():
-        record = extract(job, Record(job.name, date or today()), progress=progress)
+        record = extract(job, Record(job.name, date or today(job.pipeline.snapshot.timezone)), progress=progress)
         if served := current_release(job, open_extract(job, record.need("extract"))):
             return Outcome(tuple(served.manifest.verdicts), served, None, fresh=False)
         return _onward(job, record, workers, progress or _silent)
