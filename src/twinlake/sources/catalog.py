@@ -58,6 +58,11 @@ def assemble(listings: Iterable[Listing], *, without: Collection[tuple[str, str]
     return Schema(tuple(_table(t, columns) for t in kept))
 
 
+def uncarried(listings: Iterable[Listing]) -> tuple[tuple[str, str], ...]:
+    """(table, column) pairs whose type no type of Twinlake carries."""
+    return tuple((t.name, c.name) for t in listings for c in t.columns if c.type is None)
+
+
 def _refuse_unknown(found: tuple[Listing, ...], without: Collection[tuple[str, str]], *, label: str) -> None:
     there = {t.name: [c.name for c in t.columns] for t in found}
     unknown = [(t, c) for t, c in without if t in there and c not in there[t]]
@@ -82,8 +87,11 @@ def _leave_out(listing: Listing, names: Collection[str]) -> Listing:
 
 def _refuse_uncarried(found: tuple[Listing, ...], *, label: str) -> None:
     if empty := [t.name for t in found if not t.columns]:
-        raise DataError(f"no column is left of {', '.join(empty)}", where=label, fix="Leave it out of the pipeline file")
-    wrong = [(f"{t.name}.{c.name}", c.native) for t in found for c in t.columns if c.type is None]
+        raise DataError(
+            f"no column is left of {', '.join(empty)}", where=label, fix="Leave it out of the pipeline file"
+        )
+    natives = {(t.name, c.name): c.native for t in found for c in t.columns}
+    wrong = [(f"{table}.{name}", natives[table, name]) for table, name in uncarried(found)]
     if wrong:
         raise DataError(
             f"no type of Twinlake carries {', '.join(f'{name} ({native})' for name, native in wrong)}",
