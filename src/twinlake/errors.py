@@ -4,7 +4,6 @@ TwinlakeError
 ├── ProjectError      the pipeline file or a suite is wrong; carries every mistake found
 ├── SourceError       the database or the files can't be read
 ├── DataError         the real tables can't be used as they are
-│   └── UncarriedError   columns whose type a twin can't carry
 ├── GeneratorError    a generator can't learn from, or draw, what was asked
 ├── ModelError        a saved model can't be trusted or read
 ├── LakeError         a release or the catalog is missing or damaged
@@ -51,23 +50,6 @@ class SourceError(TwinlakeError):
 
 class DataError(TwinlakeError):
     """The real tables can't be used as they are."""
-
-
-class UncarriedError(DataError):
-    """Columns whose type a twin can't carry; `columns` holds (table, column, the source's own name of the type)."""
-
-    def __init__(self, columns: Iterable[tuple[str, str, str]], *, where: str) -> None:
-        """Name every column and how to leave it out."""
-        self.columns = tuple(columns)
-        names = [f"{table}.{column}" for table, column, _ in self.columns]
-        natives = [native for _, _, native in self.columns]
-        super().__init__(
-            f"no type of Twinlake carries {', '.join(f'{n} ({t})' for n, t in zip(names, natives, strict=True))}",
-            where=where,
-            allowed="numbers (decimals of at most 38 digits), booleans, dates, times, timestamps, text, enums, uuid, "
-            "json and bytes are carried",
-            fix=f"Leave out what can't be: columns: {{{', '.join(f'{n}: {{drop: true}}' for n in names)}}}",
-        )
 
 
 class GeneratorError(TwinlakeError):

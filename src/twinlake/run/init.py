@@ -1,7 +1,7 @@
 """A first pipeline file and first suites for a source: read once, drafted from its catalog and safe aggregates."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -15,7 +15,7 @@ from twinlake.generators.personal import detect
 from twinlake.generators.protocols import Progress
 from twinlake.project.notation import write_column, write_reference
 from twinlake.run.wall import walled
-from twinlake.schema import Kind, Schema, Table
+from twinlake.schema import Kind, Schema, Table, quoted
 from twinlake.sources.extract import extract as read_source
 from twinlake.sources.protocols import Source
 from twinlake.sources.registry import open_source
@@ -83,7 +83,7 @@ def _check_name(name: str, file: Path) -> None:
 
 def _empty(source: Source, schema: Schema) -> list[str]:
     with source.reading() as reading:
-        return [t.name for t in schema if reading.count(f"SELECT count(*) FROM {source.sql_name(t.name)}") == 0]
+        return [t.name for t in schema if reading.count(f"SELECT count(*) FROM {quoted(t.name)}") == 0]
 
 
 def _without(schema: Schema, empty: list[str]) -> Schema:
@@ -143,7 +143,7 @@ def without_password(url: str, name: str) -> str:
 
 def _text(
     url: str, name: str, schema: Schema, personal: Mapping[tuple[str, str], str], rows: Mapping[str, int],
-    unit: str | None, empty: list[str], skipped: frozenset[tuple[str, str]],
+    unit: str | None, empty: list[str], skipped: Sequence[tuple[str, str]],
 ) -> str:  # fmt: skip
     lines = [
         "# yaml-language-server: $schema=pipeline.schema.json",
@@ -174,7 +174,7 @@ def _table_line(table: Table, rows: int) -> str:
     return f"  {_scalar(table.name)}:{body}{hint}"
 
 
-def _column_lines(personal: Mapping[tuple[str, str], str], skipped: frozenset[tuple[str, str]]) -> list[str]:
+def _column_lines(personal: Mapping[tuple[str, str], str], skipped: Sequence[tuple[str, str]]) -> list[str]:
     made = [f"  {_scalar(write_column(t, c))}: {{kind: personal, as: {p}}}" for (t, c), p in personal.items()]
     left = [
         f"  {_scalar(write_column(t, c))}: {{drop: true}}     # its type can't be carried" for t, c in sorted(skipped)
