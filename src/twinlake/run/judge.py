@@ -43,8 +43,7 @@ def judge_real(job: Job, record: Record) -> list[Verdict]:
     with walled(job.layout, job.name, "checking the real tables"):
         extract = open_extract(job, record.need("extract"))
         suites = read_suites(job, extract.schema)
-        stamp = hashlib.sha256(canonical([s.to_json() for s in suites.values()]).encode()).hexdigest()[:12]
-        file = extract.folder / f"suites-{stamp}.json"
+        file = extract.folder / f"suites-{suites_hash(job)}.json"
         if not file.exists():
             verdicts = [
                 v for n, s in suites.items() for v in expectations(s, extract.whole(n), extract.schema[n], real=True)
@@ -73,6 +72,14 @@ def read_suites(job: Job, schema: Schema) -> dict[str, Suite]:
     if mistakes:
         raise ProjectError(mistakes)
     return suites
+
+
+def suites_hash(job: Job) -> str:
+    """Hash of the pipeline's suite files; 20 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for file in sorted(job.layout.suites(job.name).glob("*.json")):
+        digest.update(f"\x00{file.name}\x00".encode() + file.read_bytes())
+    return digest.hexdigest()[:20]
 
 
 def expected_gates(job: Job, schema: Schema) -> frozenset[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Stage 6: let a snapshot out, if every gate passed; record it with DVC."""
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 
@@ -8,7 +9,7 @@ from twinlake.report.page import page
 from twinlake.report.shares import ColumnShares, compare
 from twinlake.run.extract import Extract, open_extract
 from twinlake.run.job import Job
-from twinlake.run.judge import expected_gates
+from twinlake.run.judge import expected_gates, suites_hash
 from twinlake.run.record import Record
 from twinlake.run.sample import open_snapshot
 from twinlake.run.wall import walled
@@ -53,8 +54,11 @@ def current_release(job: Job, extract: Extract) -> Release | None:
 
 def settings_hash(job: Job) -> str:
     """Hash of the pipeline file, its suites and Twinlake's version: all that a release depends on beside the rows."""
-    suites = {f.name: f.read_text(encoding="utf-8") for f in sorted(job.layout.suites(job.name).glob("*.json"))}
-    told = {"pipeline": job.pipeline.model_dump(mode="json", exclude={"source"}), "suites": suites, "version": VERSION}
+    told = {
+        "pipeline": job.pipeline.model_dump(mode="json", exclude={"source"}),
+        "suites": suites_hash(job),
+        "version": VERSION,
+    }
     return hashlib.sha256(canonical(told).encode()).hexdigest()[:20]
 
 
@@ -82,7 +86,7 @@ def _page(job: Job, record: Record, manifest: Manifest) -> str:
     return page(
         pipeline=manifest.pipeline,
         release=manifest.release,
-        created=manifest.created,
+        created=dt.datetime.fromisoformat(manifest.created),
         manifest_rows=_facts(job, manifest),
         verdicts=manifest.verdicts,
         comparisons=comparisons(job, record),
