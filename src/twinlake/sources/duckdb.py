@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from twinlake.errors import SourceError
 from twinlake.schema import Reference, Schema, quoted
-from twinlake.sources.catalog import Listed, Listing, assemble, choose
+from twinlake.sources.catalog import Listed, Listing, assemble, choose, uncarried
 from twinlake.sources.engine import DuckReading, engine, literal
 from twinlake.types import ENUM
 
@@ -73,10 +73,11 @@ class DuckDBSource:
 
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
         """The schema from DuckDB's catalog; see `protocols.Source`."""
-        with self._open() as connection:
-            chosen = choose(self._names(connection), tables, label=self.label)
-            listings = [self._listing(connection, name) for name in chosen]
-        return assemble(listings, without=without, label=self.label)
+        return assemble(self._listings(tables), without=without, label=self.label)
+
+    def uncarried(self) -> tuple[tuple[str, str], ...]:
+        """(table, column) pairs whose type can't be carried."""
+        return uncarried(self._listings(None))
 
     @contextmanager
     def reading(self) -> Iterator[DuckReading]:
@@ -94,7 +95,8 @@ class DuckDBSource:
             except duckdb.Error as error:
                 raise SourceError(_reason(str(error)), where=self.label) from None
             places = connection.execute(
-                "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'source' AND NOT internal ORDER BY ALL"
+                "SELECT schema_name FROM duckdb_schemas() WHERE database_name = 'source' "
+                "AND schema_name NOT IN ('information_schema', 'pg_catalog') ORDER BY ALL"
             ).fetchall()
             if self.place not in (known := [p for (p,) in places]):
                 raise SourceError(
@@ -105,6 +107,11 @@ class DuckDBSource:
     def _names(self, connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         found = self._catalog(connection, "SELECT table_name FROM duckdb_tables() WHERE {here} ORDER BY ALL")
         return tuple(name for (name,) in found)
+
+    def _listings(self, tables: Collection[str] | None) -> list[Listing]:
+        with self._open() as connection:
+            chosen = choose(self._names(connection), tables, label=self.label)
+            return [self._listing(connection, name) for name in chosen]
 
     def _listing(self, connection: duckdb.DuckDBPyConnection, table: str) -> Listing:
         sql = f"SELECT * FROM source.{quoted(self.place)}.{quoted(table)} LIMIT 0"

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from twinlake.errors import SourceError
 from twinlake.schema import Schema, quoted
 from twinlake.sources import csv
-from twinlake.sources.catalog import Listed, Listing, assemble, choose
+from twinlake.sources.catalog import Listed, Listing, assemble, choose, uncarried
 from twinlake.sources.duckdb import arrow_type
 from twinlake.sources.engine import DuckReading, engine, path_pattern
 from twinlake.types import carried, type_name
@@ -47,11 +47,11 @@ class FilesSource:
 
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
         """The schema the Parquet files hold, or that all rows of the CSV files fit; see `protocols.Source`."""
-        parts = self._tables()
-        with engine(self.scratch) as connection:
-            chosen = choose(tuple(parts), tables, label=self.label)
-            found = [_look(connection, name, parts[name], label=self.label).listing for name in chosen]
-        return assemble(found, without=without, label=self.label)
+        return assemble(self._listings(tables), without=without, label=self.label)
+
+    def uncarried(self) -> tuple[tuple[str, str], ...]:
+        """(table, column) pairs whose type can't be carried."""
+        return uncarried(self._listings(None))
 
     @contextmanager
     def reading(self) -> Iterator[DuckReading]:
@@ -61,6 +61,12 @@ class FilesSource:
                 look = _look(connection, name, paths, label=self.label)
                 connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {look.sql}")
             yield DuckReading(connection, "memory.main", self.label, sorts_keyless=False)
+
+    def _listings(self, tables: Collection[str] | None) -> list[Listing]:
+        parts = self._tables()
+        with engine(self.scratch) as connection:
+            chosen = choose(tuple(parts), tables, label=self.label)
+            return [_look(connection, name, parts[name], label=self.label).listing for name in chosen]
 
     def _tables(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}

@@ -37,7 +37,7 @@ DIGITS = 38
 SCALES = (0, 2, 4, 8, 12, 18, 24, 30)  # of NUMERIC without a scale; steps, so that one new row seldom changes the type
 
 _TABLES = """
-SELECT c.relname::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT c.relname::text AS name, has_any_column_privilege(c.oid, 'SELECT') AS readable FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
 ORDER BY c.relname COLLATE "C"
 """
@@ -93,9 +93,15 @@ class Base:
         return _decimal(self.typmod) if self.name == "numeric" else TYPES.get(self.name or "")
 
 
-def names(opened: Session, place: str) -> tuple[str, ...]:
-    """Base and partitioned tables of a schema, in alphabetical order."""
-    return tuple(row["name"] for row in opened.rows(_TABLES, place))
+def names(opened: Session, place: str) -> dict[str, bool]:
+    """Base and partitioned tables of a schema, in alphabetical order, and whether the user may read any of it."""
+    return {row["name"]: row["readable"] for row in opened.rows(_TABLES, place)}
+
+
+def unreadable(opened: Session, place: str, chosen: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """(table, column) pairs of the chosen tables that the user may not read."""
+    columns = opened.rows(_COLUMNS, place)
+    return tuple((c["table"], c["name"]) for c in columns if c["table"] in chosen and not c["readable"])
 
 
 def listings(

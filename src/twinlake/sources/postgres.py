@@ -12,7 +12,7 @@ from twinlake.errors import SourceError
 from twinlake.schema import Column, Schema, Table, quoted
 from twinlake.sources import pg_catalog
 from twinlake.sources.carry import Limits, carry
-from twinlake.sources.catalog import assemble, choose
+from twinlake.sources.catalog import assemble, choose, uncarried
 from twinlake.sources.pg_session import Session, session
 
 # 4714-11-24 BC is PostgreSQL's first day; the driver wraps infinities and what is past int64 around to before it
@@ -45,22 +45,34 @@ class PostgresSource:
         return cls(label if place == "public" else f"{label}?schema={place}", place, uri)
 
     def names(self) -> tuple[str, ...]:
-        """Base and partitioned tables, in alphabetical order."""
+        """Base and partitioned tables that the user may read, in alphabetical order."""
         with self._open() as opened:
-            return pg_catalog.names(opened, self.place)
+            return self._chosen(opened, None)
 
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
         """The schema from pg_catalog; see `protocols.Source`, and `pg_catalog.measure` for NUMERIC without a scale."""
         with self._open() as opened:
-            chosen = choose(pg_catalog.names(opened, self.place), tables, label=self.label)
-            found = pg_catalog.listings(opened, self.place, chosen, without=without)
+            found = pg_catalog.listings(opened, self.place, self._chosen(opened, tables), without=without)
         return assemble(found, without=without, label=self.label)
+
+    def uncarried(self) -> tuple[tuple[str, str], ...]:
+        """(table, column) pairs whose type can't be carried, or that this user may not read."""
+        with self._open() as opened:
+            chosen = self._chosen(opened, None)
+            closed = pg_catalog.unreadable(opened, self.place, chosen)
+            odd = uncarried(pg_catalog.listings(opened, self.place, chosen, without=closed))
+        return tuple(dict.fromkeys([*closed, *odd]))
 
     @contextmanager
     def reading(self) -> Iterator["PostgresReading"]:
         """One REPEATABLE READ, READ ONLY transaction over all tables."""
         with self._open() as opened:
             yield PostgresReading(opened, self.place)
+
+    def _chosen(self, opened: Session, tables: Collection[str] | None) -> tuple[str, ...]:
+        there = pg_catalog.names(opened, self.place)
+        readable = [name for name, may_read in there.items() if may_read or tables is not None]
+        return choose(readable, tables, label=self.label)
 
     @contextmanager
     def _open(self) -> Iterator[Session]:

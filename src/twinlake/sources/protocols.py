@@ -41,7 +41,7 @@ class Source(Protocol):
         ...
 
     def names(self) -> tuple[str, ...]:
-        """Base tables that are there, in alphabetical order; views are none."""
+        """Base tables that are there and may be read, in alphabetical order; views are none."""
         ...
 
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
@@ -55,6 +55,10 @@ class Source(Protocol):
             DataError: naming every table or column that is not there, or every column whose type can't be carried.
             SourceError: where the source can't be read.
         """
+        ...
+
+    def uncarried(self) -> tuple[tuple[str, str], ...]:
+        """(table, column) pairs that `schema` refuses unless left out: no type carries them, or no right to read them."""
         ...
 
     def reading(self) -> AbstractContextManager[Reading]:
