@@ -25,8 +25,15 @@ Progress = Callable[[str, int, int], None]
 class TableGenerator(Protocol):
     """Learns the learnt columns of one table, given context columns where there are any."""
 
-    name: str
-    licence: str
+    @property
+    def name(self) -> str:
+        """What it is called in a pipeline file."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """The SPDX name of its licence."""
+        ...
 
     def fit(
         self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator

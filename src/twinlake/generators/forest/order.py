@@ -8,7 +8,7 @@ from twinlake.generators.states.alphabet import Alphabet, Codes
 Floats = npt.NDArray[np.float64]
 _LEVELS = 12  # states are merged to so many levels of equal frequency where information is estimated
 _SAMPLE = 10_000
-_NOISE = 0.002  # nats; columns that share less than this with every other one come last
+_NOISE = 0.002  # nats; columns that share less than this with all others together come last
 
 
 def information(codes: Codes, rng: np.random.Generator) -> Floats:
@@ -35,10 +35,9 @@ def information(codes: Codes, rng: np.random.Generator) -> Floats:
 
 
 def learning_order(shared: Floats, sizes: list[int]) -> list[int]:
-    """Columns in the order they are learnt: few states first, more telling ones before others, noise last."""
-    noise = shared.max(axis=1, initial=0.0) < _NOISE
-    mean = shared.mean(axis=1) if len(sizes) else np.zeros(0)
-    return sorted(range(len(sizes)), key=lambda i: (bool(noise[i]), sizes[i], -float(mean[i]), i))
+    """Columns in the order they are learnt: the most telling first, noise last; ties by few states."""
+    told = [round(float(x), 9) for x in shared.sum(axis=1)]
+    return sorted(range(len(sizes)), key=lambda i: (-told[i] if told[i] >= _NOISE else 0.0, sizes[i], i))
 
 
 def telling(shared: Floats, target: int, earlier: list[int], *, most: int) -> list[int]:
@@ -62,7 +61,8 @@ def determined(codes: Codes, order: list[int], given: list[int], safe: list[npt.
         for source in place:
             if source == target or source not in firm or source in found or not _function(codes, source, target):
                 continue
-            if place[source] < place[target] or not _function(codes, target, source):
+            both = target in firm and _function(codes, target, source)
+            if place[source] < place[target] or not both:
                 found[target] = source
                 break
     return found

@@ -141,8 +141,7 @@ class Label:
             return np.empty(0, np.int64)
         low = self._ends[first - 1] if first else 0.0
         drawn = low + rng.random(n) * (self._ends[-1] - low)
-        at = np.searchsorted(self._ends, drawn, side="right")
-        return np.minimum(at, len(self.values) - 1).astype(np.int64)
+        return _at_most(np.searchsorted(self._ends, drawn, side="right"), len(self.values) - 1)
 
     def _fresh(self, n: int, rng: np.random.Generator) -> pa.Array:
         kind = self.values.type
@@ -181,6 +180,10 @@ class Label:
             masks=None if data["masks"] is None else Masks.from_json(data["masks"]), length=data["length"],
             labels=None if data["labels"] is None else tuple(data["labels"]),
         )  # fmt: skip
+
+
+def _at_most(indices: Ints, most: int) -> Ints:
+    return np.asarray(np.minimum(indices, most), dtype=np.int64)
 
 
 def _declared(column: Column) -> bool:

@@ -73,7 +73,8 @@ class Quantity:
     @property
     def safe(self) -> npt.NDArray[np.bool_]:
         """Whether each state is one value that at least k units hold, shape (size,)."""
-        return np.isin(np.arange(self.size), self._layout.atom_codes)
+        single = [len(b.heaps) == 1 and b.shares[0] == 1.0 for b in self.bins]
+        return np.isin(np.arange(self.size), np.r_[self._layout.atom_codes, self._layout.bin_codes[single]])
 
     @classmethod
     def learn(cls, cells: pa.Array, units: Hashes | None, *, k: int) -> Self:
@@ -118,11 +119,31 @@ class Quantity:
             ticks[drawn] = self._draw(layout.bin_of[codes[drawn]], rng)
         return self.scale.write(ticks, kinds)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest position that is ever drawn."""
+        points = [*self._position(_ticks(self.atoms, self.scale)).tolist(), *(x for b in self.bins for x in b.knots)]
+        heaps = [self._position(_ticks(b.heaps, self.scale)).tolist() for b in self.bins]
+        points += [x for h in heaps for x in h]
+        return (min(points), max(points)) if points else (0.0, 0.0)
+
+    def positions(self, cells: pa.Array) -> Floats:
+        """Cells as numbers spaced as their values are, shape (rows,); NaN where there is no finite value."""
+        ticks, kinds = self.scale.read(cells)
+        return np.where(kinds == VALUE, self._position(ticks), np.nan)
+
+    def at(self, positions: Floats, missing: npt.NDArray[np.int8]) -> pa.Array:
+        """The cells at positions, kept within the ends; `missing` says what stands at NaN (`NULL`, `NAN` ...)."""
+        low, high = self.ends
+        kinds = np.where(np.isnan(positions), missing, VALUE).astype(np.int8)
+        kept = np.clip(np.where(np.isnan(positions), low, positions), low, high)
+        return self.scale.write(self.grid.tick(kept, self.scale.bounds) if self.scale.exact else kept, kinds)
+
     def _values(self, ticks: Ticks) -> Ints:
         layout = self._layout
         if not len(self.bins) and not len(self.atoms):
             return np.zeros(len(ticks), np.int64)
-        atoms = np.asarray(self.atoms, dtype=ticks.dtype)
+        atoms = _ticks(self.atoms, self.scale)
         if not len(self.bins):
             return np.asarray(layout.atom_codes[_closest(atoms, ticks)])
         codes = layout.bin_codes[np.searchsorted(np.asarray(self.cuts), self._position(ticks), side="right")]
