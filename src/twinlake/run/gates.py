@@ -18,6 +18,9 @@ from twinlake.tables import Tables
 from twinlake.units import Units, assign_units
 from twinlake.verdict import Severity, Verdict
 
+REAL_GATES = {"real_expectations": Severity.CRITICAL, "real_expectations_warning": Severity.WARNING}
+"""The gates of real tables: their own suites. One that real rows fail is a wrong suite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:

@@ -2,21 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.expectations.gate import expectations
 from twinlake.expectations.suite import Suite, read_suite
 from twinlake.generators.protocols import Progress
 from twinlake.run.extract import Extract, open_extract
-from twinlake.run.gates import Case, gate_names, judge_table
+from twinlake.run.gates import REAL_GATES, Case, gate_names, judge_table
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.sample import open_snapshot
 from twinlake.run.wall import keep, walled
 from twinlake.schema import Schema
 from twinlake.storage.publish import snapshot_hash
-from twinlake.storage.verdicts import store_verdicts
+from twinlake.storage.verdicts import Gate, store_verdicts
 from twinlake.tables import canonical
 from twinlake.units import unit_tables
 from twinlake.verdict import Verdict
@@ -86,7 +86,20 @@ def expected_gates(job: Job, schema: Schema) -> frozenset[tuple[str, str]]:
     """(table, gate) of every verdict that a release needs."""
     private = unit_tables(schema, job.pipeline.unit)
     own = {(t.name, g) for t in schema for g in gate_names(t, suites=True, private=t.name in private)}
-    return frozenset(own | {(t.name, "real_expectations") for t in schema})
+    return frozenset(own | {(t.name, g) for t in schema for g in REAL_GATES})
+
+
+def answers(
+    job: Job, record: Record, verdicts: Iterable[Verdict], asked: Iterable[Gate]
+) -> dict[Gate, Verdict | None]:
+    """The verdict on each (table, gate) that is asked for; None where the gate does not apply to the table.
+
+    One that applies and gave no verdict has failed.
+    """
+    expected = expected_gates(job, open_extract(job, record.need("extract")).schema)
+    given = {(v.table, v.gate): v for v in verdicts}
+    silent = {(t, g): Verdict.could_not_run(g, t, why="it gave no verdict") for t, g in expected}
+    return {gate: given.get(gate, silent.get(gate)) for gate in asked}
 
 
 def _case(job: Job, extract: Extract, record: Record) -> Case:

@@ -51,6 +51,11 @@ class Record:
         return made
 
 
+def recorded(layout: Layout, pipeline: str) -> list[str]:
+    """The dates of a pipeline's records, oldest first."""
+    return sorted(file.stem for file in layout.record(pipeline, "").parent.glob("????-??-??.json"))
+
+
 def today(timezone: str = "UTC") -> str:
     """Today's date where the clock shows that time zone, `2026-11-22`."""
     return dt.datetime.now(ZoneInfo(timezone)).date().isoformat()
