@@ -1,8 +1,9 @@
-"""What the storage tests share: a project in a folder, a snapshot in staging, verdicts on it, and a release made of it."""
+"""What the storage tests share: a project, a snapshot in staging, verdicts on it, and a release made of it."""
 
 from pathlib import Path
 
 from scenario import clinic
+
 from twinlake.storage.layout import Layout
 from twinlake.storage.manifest import Origin
 from twinlake.storage.publish import publish, snapshot_hash

@@ -157,6 +157,6 @@ def _tables(con: Connection) -> list[str]:
 
 
 def _nearest_table(missing: str, there: list[str]) -> str:
-    by_name = {t.split(".", 1)[1]: t for t in there}
+    by_name = {t.split(".", 1)[1]: t for t in reversed(there)}
     last = missing.rpartition(".")[2]
     return f"Did you mean {by_name[last]}?" if last in by_name else nearest(missing, there)

@@ -5,7 +5,6 @@ the catalog follows in the same way. Whatever ends the process on the way, the l
 next publishing clears up.
 """
 
-import errno
 import hashlib
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -97,25 +96,15 @@ def _passed(layout: Layout, pipeline: str, snapshot: str, expected: Collection[G
 
 
 def _build(layout: Layout, pipeline: str, staging: Path) -> Path:
-    """A copy of the snapshot on the lake's file system; its Parquet files are the same bytes, linked if possible."""
+    """A copy of the snapshot on the lake's file system, the same bytes."""
     _check(staging, _schema(staging))
     built = private(private(layout.building) / path_name(pipeline)) / "new"
     built.mkdir(mode=0o755)
     for path in _paths(staging):
         target = built / path
         target.parent.mkdir(mode=0o755, exist_ok=True)
-        _link(staging / path, target)
+        shutil.copyfile(staging / path, target)  # a hard link would let whoever writes to staging change the release
     return built
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
-            raise
-        shutil.copyfile(source, target)
-    target.chmod(_SHOWN)
 
 
 def _manifest(

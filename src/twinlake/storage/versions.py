@@ -75,7 +75,10 @@ def record(layout: Layout, pipeline: str, release: str, *, remote: str | None) -
             _commit(layout, pipeline, tag)
             target = _remote(layout, remote)
     except TwinlakeError as error:
-        again = f'dvc commit -f "{STAGE}@{pipeline}" && git commit -m "{tag}" -- {LOCK_FILE} && git tag "{tag}"'
+        again = (
+            f'dvc commit -f "{STAGE}@{pipeline}" && git add {LOCK_FILE} && '
+            f'git commit -m "data: release {tag}" -- {LOCK_FILE} && git tag -a -m "Release {tag}" "{tag}"'
+        )
         return Version(None, False, f"{tag} is released, but not recorded: {error} To repeat it: {again}")
     try:
         _dvc(layout, "push", *target, f"{STAGE}@{pipeline}")
@@ -90,7 +93,10 @@ def record(layout: Layout, pipeline: str, release: str, *, remote: str | None) -
 def add_pipeline(layout: Layout, pipeline: str) -> None:
     """Enter a pipeline in dvc.yaml, which is made where there is none; comments and order stay.
 
-    A name that DVC can't take is left out; `record` says so of its releases. Raises LakeError where dvc.yaml has no stage `release` with a list of pipelines.
+    A name that DVC can't take is left out; `record` says so of its releases.
+
+    Raises:
+        LakeError: where dvc.yaml has no stage `release` with a list of pipelines.
     """
     if not PLAIN.fullmatch(pipeline):
         return
@@ -178,7 +184,8 @@ def _identity(layout: Layout) -> Iterator[str]:
 
 
 def _git(layout: Layout, *arguments: str) -> str:
-    return _checked(_run(layout, "git", *arguments), f"git {arguments[0]}")
+    verb = next(a for a in arguments if a in ("add", "commit", "tag"))  # settings may stand before it
+    return _checked(_run(layout, "git", *arguments), f"git {verb}")
 
 
 def _dvc(layout: Layout, *arguments: str) -> str:
