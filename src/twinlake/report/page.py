@@ -42,7 +42,7 @@ def page(
     """
     when = created.strftime("%Y-%m-%d %H:%M") + (f" {created.tzname()}" if created.tzinfo else "")
     css = files("twinlake.report").joinpath("page.css").read_text(encoding="utf-8")
-    return _template().render(
+    html = _template().render(
         policy=_policy(css),
         css=_safe(css),
         pipeline=pipeline,
@@ -61,6 +61,7 @@ def page(
         schema=[{"name": t.name, "columns": [_described(t, c) for c in t.columns]} for t in schema],
         manifest=list(manifest_rows),
     )
+    return str(html)
 
 
 def _template() -> Any:  # noqa: ANN401 - Jinja2 is imported late
@@ -91,11 +92,17 @@ def _policy(css: str) -> str:
 def _outcome(verdicts: Sequence[Verdict], release: str | None) -> dict[str, str]:
     passed, all_, missed = sum(v.passed for v in verdicts), len(verdicts), [v for v in verdicts if not v.passed]
     if blocking(verdicts) or not verdicts:
-        text = words.outcome(verdicts, release=release).removeprefix("refused because ")
-        return {"status": "fail", "mark": "✗", "head": "Refused", "text": f"{text[0].upper()}{text[1:]}."}
+        return {"status": "fail", "mark": "✗", "head": "Refused", "text": _refusal(blocking(verdicts))}
     warned = f" {words.counted(len(missed), 'warning')}: see below." if missed else ""
     text = f"Passed {passed} of {words.counted(all_, 'gate')}.{warned}"
     return {"status": "pass", "mark": "✓", "head": "Released" if release else "May be released", "text": text}
+
+
+def _refusal(stopped: Sequence[Verdict]) -> str:
+    if not stopped:
+        return "No gate was run."
+    more = f" and {words.counted(len(stopped) - 1, 'other gate')}" if len(stopped) > 1 else ""
+    return f"{reading(stopped[0].gate).title} of {stopped[0].table}{more} did not pass."
 
 
 def _facts(pipeline: str, when: str, verdicts: Sequence[Verdict], schema: Schema) -> list[tuple[str, str]]:

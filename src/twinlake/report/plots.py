@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from twinlake.report.shares import ColumnShares, Form, PairScores, Share
+from twinlake.report.shares import ColumnShares, Form, PairScores
 from twinlake.report.words import percent, printable
 from twinlake.verdict import Severity, Verdict
 
@@ -32,14 +32,16 @@ _DARK = {
     PAPER: "#151b23", INK: "#e8edf3", MUTED: "#97a5b4", RULE: "#2c3743",
     FILL: "#2b75a3", GOOD: "#3cc79a", BAD: "#f58a4c", WARN: "#e8b04a", ZONE: "#173a30",
 } | {light: dark for _, light, dark in HEAT}  # fmt: skip
+Box = tuple[float, float, float, float]
 PANEL = (244.0, 168.0)  # points
 MOST_COLUMNS = 24
+MOST_NUMBERED = 16  # with more panels in one picture, bars go without numbers: Dagster keeps pictures in its database
 
 
 def column_plot(shares: ColumnShares) -> str:
     """One column's shares as an SVG."""
     with _figure(*PANEL) as (figure, svg):
-        _panel(figure, shares, (0.0, 0.0, 1.0, 1.0))
+        _panel(figure, shares, (0.0, 0.0, 1.0, 1.0), numbered=True)
     return svg.getvalue()
 
 
@@ -55,7 +57,8 @@ def columns_plot(
     with _figure(width, height) as (figure, svg):
         for i, shares in enumerate(shown):
             x, y = i % across, i // across
-            _panel(figure, shares, (x / across, 1 - (26 + (y + 1) * PANEL[1]) / height, 1 / across, PANEL[1] / height))
+            box = (x / across, 1 - (26 + (y + 1) * PANEL[1]) / height, 1 / across, PANEL[1] / height)
+            _panel(figure, shares, box, numbered=len(shown) <= MOST_NUMBERED)
         _legend(figure, k=k, left_out=len(comparisons) - len(shown))
     return svg.getvalue()
 
@@ -72,7 +75,7 @@ def worst(
 def pairs_plot(pairs: PairScores) -> str:
     """A triangle of cells, one for each pair of columns, darker where the twin keeps the pair worse; as an SVG."""
     n, cell = len(pairs.names), 17.0
-    width, height = max(n * cell + 130, 330.0), n * cell + 44
+    width, height = max(n * cell + 130, 420.0), n * cell + 44
     with _figure(width, height) as (figure, svg):
         axes = _axes(figure, (10 / width, 32 / height, n * cell / width, n * cell / height), (0, n), (0, n))
         for level in range(len(HEAT)):
@@ -110,7 +113,7 @@ def as_markdown(svg: str, *, alt: str = "") -> str:
     return f"![{quiet}]({as_uri(svg)})"
 
 
-def _panel(figure: "Figure", shares: ColumnShares, box: tuple[float, float, float, float]) -> None:
+def _panel(figure: "Figure", shares: ColumnShares, box: Box, *, numbered: bool) -> None:
     x, y, w, h = box
     at = (x + 10 / PANEL[0] * w, lambda points: y + h - points / PANEL[1] * h)
     figure.text(at[0], at[1](17), printable(shares.column, most=32), color=INK, fontsize=10, fontweight="bold")
@@ -119,25 +122,22 @@ def _panel(figure: "Figure", shares: ColumnShares, box: tuple[float, float, floa
     if shares.form is Form.BINS:
         _histogram(figure, shares, (x + 0.13 * w, y + 0.15 * h, 0.82 * w, 0.61 * h))
     elif shares.form is Form.LABELS:
-        _bars(figure, shares, (x + 0.40 * w, y + 0.05 * h, 0.46 * w, 0.73 * h))
+        _bars(figure, shares, (x + 0.40 * w, y + 0.05 * h, 0.46 * w, 0.73 * h), numbered=numbered)
 
 
 def subtitle(shares: ColumnShares) -> str:
-    """What stands under a column's name: its note, and the shares that have no bar, synthetic / real."""
+    """What stands under a column's name: its note, and the shares that have no bar."""
     texts = [shares.note] if shares.note else []
     for name, share in (("null", shares.null), ("outside", shares.other)):
         has_bar = shares.form is Form.LABELS
         nowhere = shares.form is Form.NONE and share is shares.other  # what is not drawn has no outside
         if not has_bar and not nowhere and (share.synthetic or share.real):
-            texts.append(f"{name} {percent(share.synthetic)} / {_real_text(share, shares.k)}")
+            real = "hidden" if share.real is None else percent(share.real)
+            texts.append(f"{name} {percent(share.synthetic)} (real {real})")
     return " · ".join(texts)
 
 
-def _real_text(share: Share, k: int) -> str:
-    return f"under {k} rows" if share.real is None else percent(share.real)
-
-
-def _histogram(figure: "Figure", shares: ColumnShares, box: tuple[float, float, float, float]) -> None:
+def _histogram(figure: "Figure", shares: ColumnShares, box: Box) -> None:
     synthetic = [s.synthetic for s in shares.shares]
     real = [math.nan if s.real is None else s.real for s in shares.shares]
     top = max([*synthetic, *(r for r in real if _is_number(r)), 1e-6])
@@ -158,7 +158,7 @@ def _spread(n: int) -> list[int]:
     return list(range(0, n + 1, step))
 
 
-def _bars(figure: "Figure", shares: ColumnShares, box: tuple[float, float, float, float]) -> None:
+def _bars(figure: "Figure", shares: ColumnShares, box: Box, *, numbered: bool) -> None:
     extra = [s for s in (shares.other, shares.null) if s.synthetic or s.real]
     rows = [*shares.shares, *extra]
     top = max([*(s.synthetic for s in rows), *(s.real or 0.0 for s in rows), 1e-6])
@@ -171,7 +171,8 @@ def _bars(figure: "Figure", shares: ColumnShares, box: tuple[float, float, float
         axes.text(-0.03 * top, -i, printable(share.label, most=18), ha="right", va="center_baseline", color=INK,
                   fontsize=7.5, fontstyle=slanted)  # fmt: skip
         end = max(share.synthetic, share.real or 0.0)
-        text = percent(share.synthetic) if share.real is not None else f"{percent(share.synthetic)} *"
+        text = percent(share.synthetic) if numbered else ""
+        text = text if share.real is not None else f"{text} *".strip()
         axes.text(end + 0.04 * top, -i, text, va="center_baseline", color=MUTED, fontsize=7)
     thin, over = 0.007 * top, half + 0.1
     held = [(s.real, -i) for i, s in enumerate(rows) if s.real is not None]
@@ -207,7 +208,7 @@ def heat_level(score: float) -> int:
     return next(i for i, (floor, _, _) in enumerate(HEAT) if score >= floor or floor == -math.inf)
 
 
-def _rectangles(axes: "Axes", boxes: Sequence[tuple[float, float, float, float]], color: str) -> None:
+def _rectangles(axes: "Axes", boxes: Sequence[Box], color: str) -> None:
     """Boxes of (left, right, bottom, top) as one path, which keeps pictures small."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -215,12 +216,12 @@ def _rectangles(axes: "Axes", boxes: Sequence[tuple[float, float, float, float]]
     if boxes:
         corners = [[(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)] for x0, x1, y0, y1 in boxes]
         path = Path.make_compound_path(*(Path(c, closed=True) for c in corners))
-        axes.add_patch(PathPatch(path, facecolor=color, edgecolor="none", linewidth=0, clip_on=False))
+        axes.add_patch(PathPatch(path, facecolor=color, edgecolor="none", linewidth=0))
 
 
 def _heat_key(figure: "Figure", width: float, height: float) -> None:
     axes = _axes(figure, (0, 0, 1, 24 / height), (0, width), (0, 24))
-    texts = ["0.98 and over", "0.95", "0.90", "0.80", "under 0.80"]
+    texts = ["0.98 and over", "0.95 to 0.98", "0.90 to 0.95", "0.80 to 0.90", "under"]
     x = 12.0
     for (_, color, _), text in zip(HEAT, texts, strict=True):
         _rectangles(axes, [(x, x + 11, 7, 17)], color)
@@ -231,21 +232,19 @@ def _heat_key(figure: "Figure", width: float, height: float) -> None:
 def _needle(axes: "Axes", verdict: Verdict) -> None:
     color = GOOD if verdict.passed else BAD if verdict.severity is Severity.CRITICAL else WARN
     if _is_number(verdict.baseline):
-        axes.plot([verdict.baseline], [0], marker="D", markersize=6, markerfacecolor=PAPER, markeredgecolor=MUTED,
-                  markeredgewidth=1.3)  # fmt: skip
+        axes.plot([verdict.baseline], [0], linestyle="", marker="D", markersize=6, markerfacecolor=PAPER,
+                  markeredgecolor=MUTED, markeredgewidth=1.3)  # fmt: skip
     if _is_number(verdict.low) and _is_number(verdict.high):
         axes.plot([verdict.low, verdict.high], [0, 0], color=color, linewidth=3.2, solid_capstyle="butt")
     if _is_number(verdict.value):
-        axes.plot([verdict.value], [0], marker="o", markersize=7, color=color, markeredgecolor=PAPER)
+        axes.plot([verdict.value], [0], linestyle="", marker="o", markersize=7, color=color, markeredgecolor=PAPER)
 
 
 def _is_number(x: float | None) -> TypeGuard[float]:
     return x is not None and math.isfinite(x)
 
 
-def _axes(
-    figure: "Figure", box: tuple[float, float, float, float], x: tuple[float, float], y: tuple[float, float]
-) -> "Axes":
+def _axes(figure: "Figure", box: Box, x: tuple[float, float], y: tuple[float, float]) -> "Axes":
     axes = figure.add_axes(box)
     axes.set_axis_off()
     axes.set_autoscale_on(False)
@@ -269,25 +268,36 @@ def _figure(width: float, height: float) -> Iterator[tuple["Figure", io.StringIO
         warnings.filterwarnings("ignore", message="Glyph")  # the reader's browser has the letters
         figure = Figure((width / 72, height / 72), dpi=72, facecolor=PAPER)
         yield figure, svg
+        for artist in (a for axes in figure.axes for a in axes.get_children()):
+            artist.set_clip_on(False)
         raw = io.StringIO()
         figure.savefig(raw, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg.write(_dressed(raw.getvalue()))
 
 
 def _dressed(raw: str) -> str:
-    """The bare `<svg>` element, made small, with colours for dark surroundings and the reader's own font."""
+    """The bare `<svg>` element, made small: each style told once, with its colours for dark surroundings."""
     head, rest = raw[raw.index("<svg") :].split(">", 1)
-    rules = "".join(
-        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}' for light, dark in _DARK.items()
-        for what in ("fill", "stroke")
-    )  # fmt: skip
-    style = f"text{{font-family:system-ui,sans-serif}}@media (prefers-color-scheme:dark){{{rules}}}"
-    body = re.sub(r"<[^>]+>(?:\n *)?", _short_tag, rest)
-    return f"{head}><style>{style}</style>{body}"
+    styles: dict[str, str] = {}
+    body = re.sub(r"<[^>]+>(?:\n *)?", lambda tag: _short_tag(tag[0], styles), rest)
+    body = re.sub(r"<g>(<text[^>]*>[^<]*</text>)</g>", r"\1", body)
+    light = "".join(f".{name}{{{style}}}" for style, name in styles.items())
+    dark = "".join(f".{name}{{{_darkened(style)}}}" for style, name in styles.items() if _darkened(style) != style)
+    sheet = f"text{{font-family:system-ui,sans-serif}}{light}@media (prefers-color-scheme:dark){{{dark}}}"
+    return f"{head}><style>{sheet}</style>{body}"
 
 
-def _short_tag(found: re.Match[str]) -> str:
-    """A tag without what no reader sees: names of groups, turns by nothing, line breaks, the list of fonts."""
-    tag = re.sub(r"\s+", " ", found[0]).rstrip()
-    tag = re.sub(r' transform="rotate\(-0[^"]*"| font-family: [^;"]*;|(?<=<g) id="[^"]*"', "", tag)
-    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+def _short_tag(tag: str, styles: dict[str, str]) -> str:
+    """A tag without what no reader sees, and with the name of its style, which is added to `styles`, for the style."""
+    tag = re.sub(r"\s+", " ", tag).rstrip()
+    tag = re.sub(r' transform="rotate\(-0[^"]*"| font-family: [^;"]*;| text-anchor: start;|(?<=<g) id="[^"]*"', "", tag)
+    tag = re.sub(r"(\d\.\d)\d+", r"\1", tag)
+    tag = tag if " C " in tag else tag.replace(" L ", " ")  # after a move, numbers alone draw lines
+    if not (found := re.search(r' style="([^"]*)"', tag)):
+        return tag
+    name = styles.setdefault(found[1], f"s{len(styles)}")
+    return f'{tag[: found.start()]} class="{name}"{tag[found.end() :]}'
+
+
+def _darkened(style: str) -> str:
+    return re.sub(r"#[0-9a-f]{6}", lambda colour: _DARK.get(colour[0], colour[0]), style)

@@ -17,32 +17,41 @@ class Reading:
 
 _READINGS = {
     "structure": Reading(
-        "Structure",
-        "Do types, nulls, keys and references hold as in the source? Counts the rows that break a rule.",
+        "Structure", "Do types, nulls, keys and references hold as in the source? Counts what breaks a rule."
     ),
     "expectations": Reading(
-        "Expectations", "Do the rows meet the rules that the owner of the data wrote down? These rules block a release."
+        "Expectations",
+        "Does the table meet the rules that its owner wrote down as critical? The value is the share that hold.",
     ),
     "expectations_warning": Reading(
-        "Expectations, warnings", "Do the rows meet the rules whose breach the owner only wants to be told of?"
+        "Expectations, warnings", "The same for the rules whose breach is reported but doesn't stop a release."
+    ),
+    "real_expectations": Reading(
+        "Expectations, real rows", "Do the real rows meet the critical rules? If they don't, the rules are wrong."
+    ),
+    "real_expectations_warning": Reading(
+        "Expectations, real rows, warnings",
+        "The same for the rules whose breach is reported but doesn't stop a release.",
     ),
     "column_shape": Reading(
         "Column shape",
-        "Is each column distributed as among real rows that no model has seen? 1 is the same, 0 is nothing in common.",
+        "Is each column distributed as among real rows that no model has seen? 1 is the same, 0 is nothing in common. "
+        "It passes where the upper end of the interval reaches the limit, or the baseline if that is lower.",
     ),
     "pair_trend": Reading(
         "Pair trend",
-        "Do any two columns go together as they do among unseen real rows? 1 is the same, 0 is nothing in common.",
+        "Do any two columns go together as they do among unseen real rows? 1 is the same, 0 is nothing in common. "
+        "It passes where the upper end of the interval reaches the limit, or the baseline if that is lower.",
     ),
     "replay": Reading(
         "Replay",
-        "Does a row, a rare value or an extreme of the real tables come back in the synthetic ones? "
-        "Counts those that do beyond what unseen rows explain.",
+        "Does a real record, a rare real value, a real key or an exact extreme come back? Counts those that do; where "
+        "coincidence is natural, only what goes beyond that of rows held back. The baseline is what chance would give.",
     ),
     "closest_record": Reading(
         "Closest record",
-        "Are synthetic rows closer to the rows that were learnt than to rows that were held back? One half is neither. "
-        "It finds careless copying and can't rule out subtler leaks.",
+        "Are synthetic rows closer to rows that were learnt than to rows held back? 0.5 is neither; the upper end of "
+        "the interval has to stay below the limit. It finds careless copying and can't rule out subtler leaks.",
     ),
 }
 

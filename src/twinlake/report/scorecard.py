@@ -3,7 +3,6 @@
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
@@ -59,12 +58,13 @@ class _Card:
         yield pen.text(outcome(self.verdicts, release=self.release), style)
 
     def _tables(self, pen: "_Pen") -> Iterator[RenderableType]:
-        for i, (name, group) in enumerate(groupby(self.verdicts, key=lambda v: v.table)):
+        for i, name in enumerate(dict.fromkeys(v.table for v in self.verdicts)):
             yield pen.text(printable(name, most=70), "bold cyan")
-            yield Padding(_rows(pen, list(group), header=i == 0), (0, 0, 1, 0))
+            yield Padding(_rows(pen, [v for v in self.verdicts if v.table == name], header=i == 0), (0, 0, 1, 0))
 
     def _worst(self) -> Iterator[tuple[str, str, str]]:
-        measured = [v for v in sorted(self.verdicts, key=lambda v: v.passed) if v.parts]
+        likenesses = [v for v in self.verdicts if v.parts and v.bound == "at_least" and interval(v)]
+        measured = sorted(likenesses, key=lambda v: v.passed)
         for verdict in measured[:MOST_WORST]:
             parts = ", ".join(f"{printable(n, most=40)} {measure(x)}" for n, x in worst_parts(verdict))
             yield "", _named(verdict), parts
