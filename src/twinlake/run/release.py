@@ -20,6 +20,7 @@ from twinlake.storage.secret import keyed
 from twinlake.storage.versions import Version
 from twinlake.storage.versions import record as record_version
 from twinlake.tables import canonical
+from twinlake.units import assign_units
 from twinlake.version import VERSION
 
 
@@ -65,8 +66,10 @@ def settings_hash(job: Job) -> str:
 def comparisons(job: Job, record: Record) -> Mapping[str, tuple[ColumnShares, ...]]:
     """What plots show of each table that is no lookup list: shares of the snapshot and of the holdout."""
     extract, synthetic = open_extract(job, record.need("extract")), open_snapshot(job, record.need("snapshot"))
-    k = job.pipeline.gates.privacy.min_units
-    return {t.name: compare(extract.holdout[t.name], synthetic[t.name], t, k=k) for t in extract.schema if not t.public}
+    k, holdout = job.pipeline.gates.privacy.min_units, extract.holdout
+    units = assign_units(holdout, job.pipeline.unit)  # ten visits of one patient are no crowd
+    judged = [t for t in extract.schema if not t.public]
+    return {t.name: compare(holdout[t.name], synthetic[t.name], t, k=k, units=units[t.name]) for t in judged}
 
 
 def _origin(job: Job, extract: Extract) -> Origin:
