@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.errors import GeneratorError, listed
+from twinlake.generators.arrays import emptied, one
 from twinlake.generators.detection import detect
 from twinlake.generators.masks import Mask, Masks
 from twinlake.generators.providers import PROVIDERS, check_provider, made_up, space_of, uuids
@@ -92,7 +93,7 @@ class Filler:
         """
         empty = rng.random(len(rows)) < self.nulls
         fakes = self.at(rows, total=total, seed=seed) if self.unique else self._draw(len(rows), seed, rng)
-        return pc.if_else(pa.array(empty), pa.scalar(None, fakes.type), fakes) if empty.any() else fakes
+        return emptied(fakes, empty)
 
     def at(self, rows: Hashes, *, total: int, seed: int) -> pa.Array:
         """A fake for each row number, all different; typed as the column."""
@@ -140,7 +141,7 @@ class Filler:
 
 def as_text(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Values as one array of text."""
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    array = one(values)
     array = array.storage if isinstance(array, pa.ExtensionArray) else array
     if pa.types.is_fixed_size_binary(array.type):
         return pa.array([None if v is None else v.hex() for v in array.to_pylist()], pa.string())

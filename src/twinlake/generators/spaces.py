@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twinlake.generators.arrays import replaced
 from twinlake.generators.masks import Masks
 from twinlake.generators.permutations import permute
 from twinlake.hashing import Hashes, hash_values, mix
@@ -156,15 +157,6 @@ def holds(avoid: Hashes, values: pa.Array) -> npt.NDArray[np.bool_]:
     hashes, known = mix(hash_values(values) ^ avoid[0]), avoid[1:]
     at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
     return np.asarray(known[at] == hashes)
-
-
-def replaced(values: pa.Array, at: npt.NDArray[np.int64], new: pa.Array) -> pa.Array:
-    """`values` with those at some places replaced."""
-    if not len(at):
-        return values
-    places = np.arange(len(values))
-    places[at] = len(values) + np.arange(len(at))
-    return pa.concat_arrays([values, new]).take(pa.array(places))
 
 
 def _ordered(space: Space, rows: Hashes, *, total: int, key: int) -> pa.Array:

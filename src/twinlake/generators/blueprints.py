@@ -1,0 +1,317 @@
+"""All that is learnt of one table: how its keys, references, personal columns and other columns are made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twinlake.errors import ModelError
+from twinlake.generators.degrees import Degrees
+from twinlake.generators.keys import Key, as_numbers, common_step, is_numeric
+from twinlake.generators.links import Link
+from twinlake.generators.personal import Filler
+from twinlake.generators.protocols import TableGenerator, TableModel
+from twinlake.generators.saved import read_arrays, read_head, write_model
+from twinlake.hashing import Hashes, hash_rows
+from twinlake.random import derive, stream
+from twinlake.schema import Kind, Reference, Schema, Table
+from twinlake.tables import Tables, TableWriter, read_table
+
+_NUMBERED = 0.9  # share of parents whose rows are numbered without gaps, for numbering to be taken over
+_UNIQUE = 0.9  # share of different values from which on a part of a key is an identifier, not a property
+_NAME = "relational-table"
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What is needed to make the rows of one table.
+
+    Attributes:
+        table: its schema.
+        rows: how many rows the source had.
+        keys: columns that are made fresh: keys and what other tables refer to.
+        numbered: key columns that number the rows which agree on the rest of the key, with the first number.
+        steps: key columns of numbers that the table model draws, with the step to the next free value.
+        runs: how many rows agree on the rest of the key, where a column numbers them and no reference tells.
+        modelled: columns that the table model draws, in order.
+        links: references that can be followed when the table is made.
+        deferred: references to the table itself or to tables made later; filled in a second pass.
+        fillers: personal columns.
+        model: what draws the modelled columns; None where there are none.
+        public: the rows themselves, for a table that is common knowledge.
+    """
+
+    table: Table
+    rows: int
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    numbered: Mapping[str, int] = field(default_factory=dict)
+    steps: Mapping[str, int] = field(default_factory=dict)
+    runs: Degrees | None = None
+    modelled: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    deferred: tuple[Link, ...] = ()
+    fillers: Mapping[str, Filler] = field(default_factory=dict)
+    model: TableModel | None = None
+    public: pa.Table | None = None
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Columns that only the second pass fills."""
+        early = {c for link in self.links for c in link.reference.columns} | set(self.table.key)
+        return tuple(
+            n for n in self.table.names if n in {c for d in self.deferred for c in d.reference.columns} - early
+        )
+
+    @property
+    def first_pass(self) -> Table:
+        """The table as the first pass writes it: late columns are null."""
+        late = self.late
+        return replace(
+            self.table, columns=tuple(replace(c, nullable=c.nullable or c.name in late) for c in self.table.columns)
+        )
+
+    @property
+    def is_junction(self) -> bool:
+        """Whether the key is made of references alone."""
+        linked = {c for link in self.links for c in link.reference.columns}
+        return bool(self.table.key) and set(self.table.key) <= linked
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether some part of the key is different in every row."""
+        return bool(set(self.table.key).intersection(self.keys))
+
+    @property
+    def together(self) -> bool:
+        """Whether all children of a parent belong in one shard: for a key that needs its parent, and for order."""
+        in_key = {c for link in self.links for c in link.reference.columns}.intersection(self.table.key)
+        return (bool(in_key) and not self.is_settled) or (self.table.order_by is not None and bool(self.links))
+
+    @property
+    def capacity(self) -> int | None:
+        """How many rows the key allows, where it is one column with few values."""
+        only = self.keys.get(self.table.key[0]) if len(self.table.key) == 1 else None
+        return None if only is None else only.capacity
+
+    def save(self, folder: Path) -> None:
+        """Write the blueprint to a new folder."""
+        arrays = {f"key:{i}": k.hashes for i, k in enumerate(self.keys.values())}
+        arrays |= {f"filler:{i}": f.avoid for i, f in enumerate(self.fillers.values())}
+        content = {
+            "schema": Schema((replace(self.table, references=()),)).to_json(),
+            "references": [_reference_json(r) for r in self.table.references],
+            "rows": self.rows,
+            "keys": [[n, k.to_json()] for n, k in self.keys.items()],
+            "numbered": dict(self.numbered),
+            "steps": dict(self.steps),
+            "runs": None if self.runs is None else self.runs.to_json(),
+            "modelled": list(self.modelled),
+            "links": [link.to_json() for link in self.links],
+            "deferred": [link.to_json() for link in self.deferred],
+            "fillers": [[n, f.to_json()] for n, f in self.fillers.items()],
+            "has_model": self.model is not None,
+        }
+        write_model(folder, _NAME, content, arrays)
+        if self.model is not None:
+            self.model.save(folder / "model")
+        if self.public is not None:
+            with TableWriter(folder / "public", self.table, statistics=False) as writer:
+                writer.write(self.public)
+
+
+def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
+    """The blueprint that `save` wrote; raises ModelError for a folder that is damaged or of another kind."""
+    from twinlake.generators.registry import read_table_model
+
+    head, arrays = read_head(folder), read_arrays(folder)
+    if head.get("generator") != _NAME:
+        raise ModelError("this is no model of a table of a database", where=str(folder), fix="Fit the model again")
+    try:
+        table = Schema.from_json(head["schema"]).tables[0]
+        table = replace(table, references=tuple(_reference(r) for r in head["references"]))
+        keys = {n: Key.from_json(d, avoid=arrays[f"key:{i}"]) for i, (n, d) in enumerate(head["keys"])}
+        fillers = {n: Filler.from_json(d, avoid=arrays[f"filler:{i}"]) for i, (n, d) in enumerate(head["fillers"])}
+        links, deferred = (tuple(Link.from_json(d) for d in head[part]) for part in ("links", "deferred"))
+        rows, numbered, steps = int(head["rows"]), dict(head["numbered"]), dict(head["steps"])
+        runs = None if head["runs"] is None else Degrees.from_json(head["runs"])
+        modelled, has_model = tuple(head["modelled"]), bool(head["has_model"])
+    except (KeyError, ValueError, TypeError, IndexError):
+        raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
+    return Blueprint(
+        table=table, rows=rows, keys=keys, numbered=numbered, steps=steps, runs=runs, modelled=modelled, links=links,
+        deferred=deferred, fillers=fillers,
+        model=read_table_model(folder / "model", secret=secret) if has_model else None,
+        public=read_table(folder / "public", table) if table.public else None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for every table of one fit."""
+
+    seed: int
+    k: int
+    locale: str
+
+    @property
+    def salt(self) -> int:
+        """Keys the hashes of real values."""
+        return derive(self.seed, "salt")
+
+
+def learn(
+    tables: Tables, table: Table, *, earlier: set[str], units: Hashes | None, generator: TableGenerator, terms: Terms
+) -> Blueprint:
+    """All that is to be learnt of a table.
+
+    Args:
+        tables: the real tables.
+        table: the one to learn.
+        earlier: tables that will be made before this one.
+        units: the privacy unit of each row.
+        generator: learns the columns that are neither identifiers nor personal.
+        terms: the same for all tables.
+    """
+    if table.public:
+        return Blueprint(table, tables.rows(table.name), public=tables[table.name])
+    if not tables.rows(table.name):
+        return Blueprint(table, 0)
+    links = [_learn_link(tables, table, r, k=terms.k) for r in dict.fromkeys(table.references)]
+    now = tuple(link for link in links if link.reference.table in earlier)
+    later = tuple(link for link in links if link.reference.table not in earlier)
+    linked = {c for link in now for c in link.reference.columns}
+    numbered, fresh, modelled_key = _key_parts(tables, table, linked, k=terms.k)
+    fresh |= _unique_targets(tables, table, linked)
+    modelled = tuple(n for n in table.names if n in modelled_key or (n in table.learnt and n not in fresh))
+    data = tables.columns(table.name, modelled)
+    plain = replace(table.select(modelled), key=(), references=())
+    rng = stream(terms.seed, "fit", table.name)
+    return Blueprint(
+        table=table,
+        rows=tables.rows(table.name),
+        keys={n: _learn_key(tables, table, n, units, terms) for n in table.names if n in fresh},
+        numbered=numbered,
+        steps=_steps(data, modelled_key, table, k=terms.k),
+        runs=_runs(tables, table, numbered, linked, k=terms.k),
+        modelled=modelled,
+        links=now,
+        deferred=later,
+        fillers={n: _learn_filler(tables, table, n, units, terms) for n in table.personal if n not in fresh},
+        model=generator.fit(data, plain, units=units, context=None, rng=rng) if modelled else None,
+    )
+
+
+def _learn_link(tables: Tables, table: Table, reference: Reference, *, k: int) -> Link:
+    child = tables.columns(table.name, reference.columns).select(list(reference.columns))
+    parent = tables.columns(reference.table, reference.to).select(list(reference.to))
+    return Link.learn(child, parent, reference, own=reference.table == table.name, k=k)
+
+
+def _key_parts(tables: Tables, table: Table, linked: set[str], *, k: int) -> tuple[dict[str, int], set[str], set[str]]:
+    """Key columns that are no references: the one that numbers rows, those made fresh, those the table model draws."""
+    local = [c for c in table.key if c not in linked]
+    if len(table.key) == 1:
+        return {}, set(local), set()
+    key = tables.columns(table.name, table.key)
+    numbered: dict[str, int] = {}
+    fresh = {c for c in local if _identifies(key[c], table, c, k=k)}
+    for name in [c for c in local if c not in fresh]:
+        base = None if numbered or fresh else _numbering(key, name)
+        if base is not None:
+            numbered[name] = base
+    return numbered, fresh, set(local) - fresh - set(numbered)
+
+
+def _identifies(values: pa.ChunkedArray, table: Table, name: str, *, k: int) -> bool:
+    type_ = table[name].type
+    if type_ in (pa.uuid(), pa.binary()) or table[name].kind is Kind.PERSONAL:
+        return True
+    if not (pa.types.is_integer(type_) or type_ == pa.string()) or len(values) < k:
+        return False
+    return bool(pc.count_distinct(values).as_py() >= _UNIQUE * len(values))
+
+
+def _numbering(key: pa.Table, name: str) -> int | None:
+    """The first number, 0 or 1, where the column counts the rows that agree on the rest of the key; else None."""
+    if not pa.types.is_integer(key[name].type):
+        return None
+    rest = hash_rows(key.drop_columns([name]))
+    groups = pd.Series(as_numbers(key[name])).groupby(rest)
+    low, high, size = groups.min(), groups.max(), groups.size()
+    base = int(low.mode().iloc[0])
+    dense = (low == base) & (high - low + 1 == size)
+    return base if base in (0, 1) and dense.mean() >= _NUMBERED else None
+
+
+def _runs(tables: Tables, table: Table, numbered: dict[str, int], linked: set[str], *, k: int) -> Degrees | None:
+    rest = [c for c in table.key if c not in numbered]
+    if not numbered or linked.intersection(rest):
+        return None
+    hashes = hash_rows(tables.columns(table.name, rest).select(rest))
+    return Degrees.learn(np.unique(hashes, return_counts=True)[1].astype(np.int64), k)
+
+
+def _unique_targets(tables: Tables, table: Table, linked: set[str]) -> set[str]:
+    """Single columns outside the key that others refer to and whose values all differ: they are made fresh."""
+    references = [r for t in tables.schema for r in t.references if r.table == table.name and len(r.to) == 1]
+    names = {r.to[0] for r in references} - set(table.key) - linked
+    found = set()
+    for name in names:
+        present = tables.columns(table.name, (name,))[name].drop_null()
+        plain = present.cast(pa.binary(16)) if present.type == pa.uuid() else present
+        if len(present) and pc.count_distinct(plain).as_py() == len(present):
+            found.add(name)
+    return found
+
+
+def _learn_key(tables: Tables, table: Table, name: str, units: Hashes | None, terms: Terms) -> Key:
+    limit = min(
+        (_largest(tables.schema[t][c].type) for t, c in _holders(tables.schema, table.name, name)), default=2**63 - 1
+    )
+    values = tables.columns(table.name, (name,))[name]
+    where = f"{table.name}.{name}"
+    return Key.learn(
+        values, table[name], units, k=terms.k, salt=terms.salt, locale=terms.locale, limit=limit, where=where
+    )
+
+
+def _learn_filler(tables: Tables, table: Table, name: str, units: Hashes | None, terms: Terms) -> Filler:
+    values = tables.columns(table.name, (name,))[name]
+    where = f"{table.name}.{name}"
+    return Filler.learn(values, table[name], units, k=terms.k, salt=terms.salt, locale=terms.locale, where=where)
+
+
+def _holders(schema: Schema, table: str, column: str) -> set[tuple[str, str]]:
+    """The column and all that refer to it, through other columns too."""
+    found = {(table, column)}
+    while grown := {
+        (t.name, c) for t in schema for r in t.references for c, to in zip(r.columns, r.to, strict=True)
+        if (r.table, to) in found
+    } - found:  # fmt: skip
+        found |= grown
+    return found
+
+
+def _largest(type_: pa.DataType) -> int:
+    if pa.types.is_integer(type_):
+        return int(np.iinfo(type_.to_pandas_dtype()).max)
+    return int(10 ** (type_.precision - type_.scale) - 1) if pa.types.is_decimal(type_) else 2**63 - 1
+
+
+def _steps(data: pa.Table, names: set[str], table: Table, *, k: int) -> dict[str, int]:
+    movable = [n for n in data.column_names if n in names and is_numeric(table[n].type)]
+    movable = [n for n in movable if not pa.types.is_floating(table[n].type)]
+    return {n: common_step(np.unique(as_numbers(data[n].drop_null())), table[n].type, k=k) for n in movable}
+
+
+def _reference_json(reference: Reference) -> dict[str, Any]:
+    return {"columns": list(reference.columns), "table": reference.table, "to": list(reference.to)}
+
+
+def _reference(data: Mapping[str, Any]) -> Reference:
+    return Reference(tuple(data["columns"]), data["table"], tuple(data["to"]))

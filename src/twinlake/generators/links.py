@@ -1,0 +1,78 @@
+"""What is learnt of a reference: how many rows point nowhere, how many children parents have. No pairs, no values."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twinlake.generators.degrees import Degrees
+from twinlake.hashing import hash_rows
+from twinlake.schema import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference with the shape of its real links.
+
+    Attributes:
+        nulls: share of rows that point nowhere.
+        loops: share of rows that point to themselves, where at least k do; else 0.
+        single: whether no parent has more than one child.
+        degrees: children of each parent, those held back left out.
+    """
+
+    reference: Reference
+    nulls: float
+    loops: float
+    single: bool
+    degrees: Degrees
+
+    @classmethod
+    def learn(cls, child: pa.Table, parent: pa.Table, reference: Reference, *, own: bool, k: int) -> Self:
+        """What to keep of a reference.
+
+        Args:
+            child: the referring columns.
+            parent: the columns they refer to; rows may be missing that were held back.
+            reference: which is which.
+            own: whether both are the same table.
+            k: how many parents must share a count for it to be told.
+        """
+        pointing = child.select(list(reference.columns))
+        linked = complete(pointing)
+        keys = hash_rows(parent.select(list(reference.to)))
+        at = pd.Index(pd.unique(keys)).get_indexer(pd.Index(hash_rows(pointing)[linked]))
+        counts = np.bincount(at[at >= 0], minlength=len(np.unique(keys))).astype(np.int64)
+        loops = int((keys[linked] == hash_rows(pointing)[linked]).sum()) if own else 0
+        return cls(
+            reference=reference,
+            nulls=1.0 - float(linked.mean()) if len(linked) else 0.0,
+            loops=loops / len(linked) if loops >= k else 0.0,
+            single=bool(len(counts) and counts.max() <= 1 and counts.sum() >= k),
+            degrees=Degrees.learn(counts, k),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "columns": list(self.reference.columns), "table": self.reference.table, "to": list(self.reference.to),
+            "nulls": self.nulls, "loops": self.loops, "single": self.single, "degrees": self.degrees.to_json(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The link that `to_json` wrote."""
+        reference = Reference(tuple(data["columns"]), data["table"], tuple(data["to"]))
+        return cls(reference, data["nulls"], data["loops"], data["single"], Degrees.from_json(data["degrees"]))
+
+
+def complete(rows: pa.Table) -> npt.NDArray[np.bool_]:
+    """Whether no column of a row is null, shape (rows,)."""
+    found = np.ones(rows.num_rows, dtype=np.bool_)
+    for column in rows.columns:
+        found &= np.asarray(pc.is_valid(column).to_numpy())
+    return found

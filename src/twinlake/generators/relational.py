@@ -1,0 +1,233 @@
+"""Any table generator over any schema: keys, references and personal columns are made here, the rest by table models.
+
+Every reference of a snapshot holds and every key is unique, by construction. How many children parents have is kept;
+what children have in common with their parents is not learnt here.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from twinlake.errors import DataError, GeneratorError, ModelError, listed, nearest
+from twinlake.generators.blueprints import Blueprint, Terms, learn, read_blueprint
+from twinlake.generators.mending import fill_late, part_keys
+from twinlake.generators.protocols import Progress, TableGenerator
+from twinlake.generators.providers import check_locale
+from twinlake.generators.saved import read_head, write_model
+from twinlake.generators.shards import ROWS, Shard, run_shards, table_folder
+from twinlake.generators.weaving import Weave, Woven, plan
+from twinlake.schema import Schema, Table
+from twinlake.tables import Tables, TableWriter, read_table, write_schema
+from twinlake.units import Units
+
+_NAME = "relational"
+
+
+@dataclass(frozen=True)
+class RelationalGenerator:
+    """Learns each table with a table generator, and how tables hang together.
+
+    Attributes:
+        default: learns every table that has no generator of its own.
+        per_table: generators by table name.
+        locale: of fakes, such as `en` or `de`.
+        k: units that must share what is kept of identifiers and text.
+    """
+
+    default: TableGenerator
+    per_table: Mapping[str, TableGenerator] = field(default_factory=dict)
+    locale: str = "en"
+    k: int = 10
+
+    def fit(self, tables: Tables, *, units: Units, seed: int, progress: Progress | None = None) -> "RelationalModel":
+        """Learn a whole schema.
+
+        Args:
+            tables: the real tables; child rows may point to parents that were held back.
+            units: the privacy unit of each row of each table; None for tables that hold nobody's rows.
+            seed: of all chance, and of the keys under which real values are hashed.
+            progress: told after every table.
+
+        Raises:
+            GeneratorError: for a provider, locale, table or key that can't be used.
+            DataError: for a circle of references of which none may be null.
+        """
+        check_locale(self.locale)
+        _check_tables(tables.schema, self.per_table)
+        ordered, terms = tables.schema.ordered(), Terms(seed, self.k, self.locale)
+        blueprints: dict[str, Blueprint] = {}
+        for done, table in enumerate(ordered):
+            blueprints[table.name] = learn(
+                tables, table, earlier=set(blueprints), units=units.get(table.name),
+                generator=self.per_table.get(table.name, self.default), terms=terms,
+            )  # fmt: skip
+            if progress is not None:
+                progress(f"learn {table.name}", done + 1, len(ordered))
+        _check_targets(blueprints)
+        return RelationalModel(tables.schema, blueprints)
+
+
+@dataclass(frozen=True)
+class RelationalModel:
+    """What is learnt of a whole schema; draws snapshots.
+
+    Attributes:
+        schema: of the source and of every snapshot.
+        blueprints: what was learnt of each table, in the order in which tables are made.
+        folder: where the model is saved; None for one that was not read from a folder.
+        secret: opens table models that are pickles.
+    """
+
+    schema: Schema
+    blueprints: Mapping[str, Blueprint]
+    folder: Path | None = None
+    secret: bytes | None = field(default=None, repr=False)
+
+    def sample(
+        self,
+        folder: Path,
+        *,
+        scale: float,
+        seed: int,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> Tables:
+        """Write a snapshot to an empty folder and open it; the same bytes for the same seed, whoever runs the shards.
+
+        Args:
+            folder: where `schema.json` and the Parquet parts go; `schema.json` is written last.
+            scale: rows per source row; public tables stay as they are.
+            seed: of all draws.
+            executor: where shards run; None runs them here.
+            progress: told after every shard, `sample people`.
+
+        Raises:
+            GeneratorError: for a scale that is not positive, or for workers without a saved model.
+        """
+        if not scale > 0:
+            raise GeneratorError(
+                "the scale of a snapshot must be above 0", allowed="1.0x gives as many rows as the source"
+            )
+        if executor is not None and self.folder is None:
+            raise GeneratorError("workers need a saved model", fix="Save the model and read it again before sampling")
+        written = {name: b.first_pass for name, b in self.blueprints.items()}
+        for blueprint in self.blueprints.values():
+            self._write(blueprint, folder, written, scale=scale, seed=seed, executor=executor, progress=progress)
+            part_keys(folder, blueprint)
+        for name, blueprint in self.blueprints.items():
+            if blueprint.deferred:
+                fill_late(folder, blueprint, written, seed=seed)
+                written[name] = blueprint.table
+        write_schema(folder, self.schema)
+        return Tables.open(folder)
+
+    def _write(
+        self, blueprint: Blueprint, folder: Path, written: Mapping[str, Table], *, scale: float, seed: int,
+        executor: Executor | None, progress: Progress | None,
+    ) -> None:  # fmt: skip
+        name = blueprint.table.name
+        if blueprint.public is not None or not blueprint.rows:
+            _carry_over(blueprint, folder)
+            return
+        weave = _weave(blueprint, folder, written, scale=scale, seed=seed)
+        count = len(weave.cuts) - 1
+
+        def done(number: int) -> None:
+            if progress is not None:
+                progress(f"sample {name}", number + 1, count)
+
+        shards = self._shards(blueprint, weave, folder, seed=seed)
+        run_shards(shards, blueprint=blueprint, executor=executor, done=done)
+
+    def _shards(self, blueprint: Blueprint, weave: Weave, folder: Path, *, seed: int) -> Iterator[Shard]:
+        for number, (start, stop) in enumerate(zip(weave.cuts[:-1], weave.cuts[1:], strict=True)):
+            woven = weave.row_links(start, stop) if weave.strands else _loose(start, stop)
+            yield Shard(
+                model=self.folder, folder=folder, table=blueprint.table.name, number=number, woven=woven,
+                total=weave.rows, seed=seed, secret=self.secret,
+            )  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        """Write the model to a new folder: JSON, npz and Parquet, and what the table models write."""
+        for name, blueprint in self.blueprints.items():
+            blueprint.save(table_folder(folder, name))
+        content = {"schema": self.schema.to_json(), "tables": list(self.blueprints)}
+        write_model(folder, _NAME, content, {})
+
+
+def read_model(folder: Path, *, secret: bytes | None = None) -> RelationalModel:
+    """The model that `RelationalModel.save` wrote.
+
+    Args:
+        folder: where it lies.
+        secret: under which table models that are pickles were saved.
+
+    Raises:
+        ModelError: for a folder that is damaged, of another kind, or of another format.
+    """
+    head = read_head(folder)
+    if head.get("generator") != _NAME:
+        raise ModelError("this is no model of a database", where=str(folder), fix="Fit the model again")
+    try:
+        schema, names = Schema.from_json(head["schema"]), [str(n) for n in head["tables"]]
+    except (KeyError, ValueError, TypeError, IndexError, DataError):
+        raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
+    blueprints = {n: read_blueprint(table_folder(folder, n), secret=secret) for n in names}
+    return RelationalModel(schema, blueprints, folder=folder, secret=secret)
+
+
+def _weave(blueprint: Blueprint, folder: Path, written: Mapping[str, Table], *, scale: float, seed: int) -> Weave:
+    rows = max(1, round(scale * blueprint.rows))
+    rows = rows if blueprint.capacity is None else min(rows, blueprint.capacity)
+    parents = []
+    for link in blueprint.links:
+        reference = link.reference
+        columns = tuple(dict.fromkeys(reference.to))
+        parents.append(read_table(folder, written[reference.table].select(columns)))
+    return plan(
+        blueprint.table, blueprint.links, parents, rows=rows, seed=seed, size=ROWS,
+        together=blueprint.together, junction=blueprint.is_junction,
+    )  # fmt: skip
+
+
+def _loose(start: int, stop: int) -> Woven:
+    """Rows that refer to nothing."""
+    return Woven(pa.table({}), np.arange(start, stop, dtype=np.uint64), np.zeros(stop - start, dtype=np.int64))
+
+
+def _carry_over(blueprint: Blueprint, folder: Path) -> None:
+    rows = blueprint.table.arrow.empty_table() if blueprint.public is None else blueprint.public
+    with TableWriter(folder, blueprint.first_pass) as writer:
+        writer.write(rows.cast(blueprint.first_pass.arrow))
+
+
+def _check_tables(schema: Schema, per_table: Mapping[str, TableGenerator]) -> None:
+    for name in per_table:
+        if name not in schema.names:
+            fix = nearest(name, schema.names)
+            raise GeneratorError(f"there is no table {name}", allowed=f"tables are {listed(schema.names)}", fix=fix)
+    for table in schema:
+        for reference in table.references:
+            if table.public and not schema[reference.table].public:
+                raise GeneratorError(
+                    f"a public table refers to {reference.table}, whose keys are made afresh",
+                    where=f"table {table.name}",
+                    fix=f"Make {reference.table} public too, or leave the reference out of the pipeline file",
+                )
+
+
+def _check_targets(blueprints: Mapping[str, Blueprint]) -> None:
+    """Refuse references to columns that are only known after the second pass."""
+    for blueprint in blueprints.values():
+        for reference in blueprint.table.references:
+            late = set(blueprints[reference.table].late)
+            if not blueprint.table.public and late.intersection(reference.to):
+                raise GeneratorError(
+                    f"it refers to a column of {reference.table} that itself refers in a circle",
+                    where=f"reference {blueprint.table.name}: {reference}",
+                    fix="Leave it out of the pipeline file",
+                )

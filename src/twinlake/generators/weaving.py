@@ -1,0 +1,418 @@
+"""Which parents the rows of a synthetic table point to: always rows that are there.
+
+One reference leads: rows stand in the order of its parents, so that a shard holds all children of its parents. Every
+other reference deals its links over the rows by a shuffle; one that shares columns with an earlier reference picks
+among the parents that agree on them. A row's parents depend on the seed and on its number alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from twinlake.errors import GeneratorError
+from twinlake.generators.arrays import one, replaced
+from twinlake.generators.degrees import Counts, exactly
+from twinlake.generators.links import Link, complete
+from twinlake.generators.permutations import permute
+from twinlake.hashing import Hashes, hash_rows, mix, uniform
+from twinlake.random import derive, stream
+from twinlake.schema import Table
+
+_REDRAWS = 40  # times a row whose key is taken gets another parent, before it is left out
+_DENSE = 4  # where more than one in so many candidates is taken, partners are dealt without replacement
+
+Places = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Strand:
+    """One reference while rows are woven.
+
+    Attributes:
+        link: what was learnt.
+        parents: the referred columns under the referring columns' names and types; no nulls, all rows different.
+        shared: referring columns that something earlier has filled.
+        own: referring columns that this one fills.
+        optional: own columns that may be null; empty where every row must point somewhere.
+        ends: how many links the parents up to each one have, shape (parents,); all zero where columns are shared.
+        blank: how many rows point nowhere.
+        key: of its shuffles.
+    """
+
+    link: Link
+    parents: pa.Table
+    shared: tuple[str, ...]
+    own: tuple[str, ...]
+    optional: tuple[str, ...]
+    ends: Counts
+    blank: int
+    key: int
+
+    @property
+    def size(self) -> int:
+        """How many parents."""
+        return int(self.parents.num_rows)
+
+    @property
+    def linked(self) -> int:
+        """How many rows point to a parent, where nothing is shared."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Parents by what they have in the shared columns: `order` lists them group by group."""
+
+    names: Hashes
+    starts: Places
+    sizes: Places
+    order: Places
+
+    @classmethod
+    def of(cls, parents: pa.Table, shared: tuple[str, ...]) -> "Groups":
+        """The groups of parents; one group of all where nothing is shared."""
+        hashes = hash_rows(parents.select(list(shared))) if shared else np.zeros(parents.num_rows, np.uint64)
+        order = np.argsort(hashes, kind="stable")
+        names, starts, sizes = np.unique(hashes[order], return_index=True, return_counts=True)
+        return cls(names, starts.astype(np.int64), sizes.astype(np.int64), order.astype(np.int64))
+
+    def find(self, hashes: Hashes) -> tuple[Places, Places]:
+        """Start and size of the group of each hash; size 0 where there is none."""
+        if not len(self.names):
+            return np.zeros(len(hashes), np.int64), np.zeros(len(hashes), np.int64)
+        at = np.minimum(np.searchsorted(self.names, hashes), len(self.names) - 1)
+        return self.starts[at], np.where(self.names[at] == hashes, self.sizes[at], 0)
+
+
+@dataclass(frozen=True)
+class Woven:
+    """The referring columns of some rows, and which rows these are: a few are left out where no parent suits.
+
+    Attributes:
+        columns: the referring columns.
+        numbers: the numbers of the rows, shape (rows,).
+        lead: the place of each row's leading parent, shape (rows,); zero where no reference leads.
+    """
+
+    columns: pa.Table
+    numbers: Hashes
+    lead: Places
+
+
+@dataclass(frozen=True)
+class Weave:
+    """The links of a whole table.
+
+    Attributes:
+        table: the referring table.
+        rows: how many rows there can be.
+        cuts: where shards begin and end: `cuts[i]` to `cuts[i + 1]`.
+        strands: references in the order in which they are followed.
+        leads: whether the first strand orders the rows.
+        junction: whether the key is made of references alone, so that their combinations must differ.
+    """
+
+    table: Table
+    rows: int
+    cuts: tuple[int, ...]
+    strands: tuple[Strand, ...]
+    groups: tuple[Groups, ...]
+    leads: bool
+    junction: bool
+
+    def row_links(self, start: int, stop: int, *, given: pa.Table | None = None) -> Woven:
+        """The referring columns of rows `start` to `stop`; `given` holds columns that were filled earlier."""
+        numbers = np.arange(start, stop, dtype=np.uint64)
+        filled = {} if given is None else {n: one(given[n]) for n in given.column_names}
+        kept = np.ones(len(numbers), dtype=np.bool_)
+        picks: list[Places] = []
+        for strand, groups in zip(self.strands, self.groups, strict=True):
+            leading = self.leads and not picks
+            at, blank, fits = _pick(strand, groups, numbers, filled, rows=self.rows, leading=leading)
+            if self.junction and not leading and self.leads and set(strand.own).intersection(self.table.key):
+                at = _dealt(self.strands[0], picks[0], strand, groups, numbers, at, filled)
+            kept &= fits
+            picks.append(at)
+            filled |= _taken(strand, at, blank)
+        if self.junction:
+            kept &= self._differ(numbers, filled)
+        rows = pa.table({c: filled[c] for s in self.strands for c in s.own})
+        lead = picks[0] if self.leads else np.zeros(len(numbers), dtype=np.int64)
+        return Woven(rows if kept.all() else rows.filter(pa.array(kept)), numbers[kept], lead[kept])
+
+    def _differ(self, numbers: Hashes, filled: dict[str, pa.Array]) -> Flags:
+        """Redraw the partner of rows whose key an earlier row has; False for rows that stay without."""
+        partners = [i for i, s in enumerate(self.strands) if i and set(s.own).intersection(self.table.key)]
+        repeats = _repeats(filled, self.table.key)
+        for turn in range(_REDRAWS if partners else 0):
+            places = np.flatnonzero(repeats)
+            if not len(places):
+                break
+            strand, groups = self.strands[partners[-1]], self.groups[partners[-1]]
+            here = {n: a.take(pa.array(places)) for n, a in filled.items()}
+            fresh = mix(numbers[places] ^ np.uint64(derive(strand.key, "redraw", turn) & 0xFFFFFFFFFFFFFFFF))
+            at = _any_parent(strand, groups, fresh, here, by_links=turn < _REDRAWS // 2)
+            for name, new in _taken(strand, at, np.zeros(len(at), np.bool_)).items():
+                filled[name] = replaced(filled[name], places, new)
+            repeats = _repeats(filled, self.table.key)
+        return ~repeats
+
+
+def plan(
+    table: Table,
+    links: Sequence[Link],
+    parents: Sequence[pa.Table],
+    *,
+    rows: int,
+    seed: int,
+    size: int,
+    filled: Iterable[str] = (),
+    leads: bool = True,
+    together: bool = False,
+    junction: bool = False,
+) -> Weave:
+    """Decide how many children every parent has.
+
+    Args:
+        table: the referring table.
+        links: its references that can be followed now.
+        parents: for each link the referred columns of the synthetic parent table.
+        rows: how many rows are wanted; the weave has fewer where the parents do not allow so many.
+        seed: of the whole snapshot.
+        size: rows in a shard.
+        filled: columns that have values already.
+        leads: whether one reference orders the rows.
+        together: whether rows that agree on the leading reference's part of the key must share a shard.
+        junction: whether the key is made of references alone.
+    """
+    order = _order(table, links) if leads else list(range(len(links)))
+    strands = _strands(table, [links[i] for i in order], [parents[i] for i in order], set(filled), seed=seed)
+    strands = _joinable(strands)
+    if leads and strands:
+        strands[0] = _in_blocks(table, strands[0])
+    groups = tuple(Groups.of(s.parents, s.shared) for s in strands)
+    caps = [_caps(table, s, rows) for s in strands]
+    if junction and leads and strands:
+        caps[0] = np.minimum(caps[0], _partners(table, strands, groups))
+    for strand, cap in zip(strands, caps, strict=True):
+        if not strand.optional:
+            rows = min(rows, int(cap.sum()))
+    spun = [_spun(s, c, rows, seed=seed) for s, c in zip(strands, caps, strict=True)]
+    cuts = _cuts(table, spun[0] if spun and leads else None, rows, size, together=together)
+    return Weave(table, rows, cuts, tuple(spun), groups, leads and bool(spun), junction)
+
+
+def _order(table: Table, links: Sequence[Link]) -> list[int]:
+    """The leading reference first: one that lies in the key, else the widest; then the others, widest first."""
+
+    def leading(i: int) -> tuple[bool, int, int, int]:
+        columns = set(links[i].reference.columns)
+        return (bool(table.key) and columns <= set(table.key), len(columns.intersection(table.key)), len(columns), -i)
+
+    if not links:
+        return []
+    first = max(range(len(links)), key=leading)
+    others = [i for i in range(len(links)) if i != first]
+    return [first, *sorted(others, key=lambda i: -len(links[i].reference.columns))]
+
+
+def _strands(
+    table: Table, links: Sequence[Link], parents: Sequence[pa.Table], filled: set[str], *, seed: int
+) -> list[Strand]:
+    strands = []
+    for link, rows in zip(links, parents, strict=True):
+        columns = link.reference.columns
+        own = tuple(c for c in columns if c not in filled)
+        optional = tuple(c for c in own if table[c].nullable and c not in table.key)
+        filled = filled | set(own)
+        key = derive(seed, table.name, str(link.reference))
+        found, shared = _candidates(table, link, rows, key), tuple(c for c in columns if c not in own)
+        strands.append(Strand(link, found, shared, own, optional, ends=np.zeros(0, np.int64), blank=0, key=key))
+    return strands
+
+
+def _candidates(table: Table, link: Link, parents: pa.Table, key: int) -> pa.Table:
+    """Parents that can be pointed to, under the child's names and types, shuffled so that rows follow no key."""
+    reference = link.reference
+    try:
+        typed = pa.table(
+            {c: parents[t].cast(table[c].type) for c, t in zip(reference.columns, reference.to, strict=True)}
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise GeneratorError(
+            "its columns can't hold the values they refer to",
+            where=f"reference {table.name}: {reference}",
+            fix="Give both sides the same type",
+        ) from None
+    typed = typed.filter(pa.array(complete(typed)))
+    first = ~pd.Series(hash_rows(typed)).duplicated().to_numpy()
+    typed = typed if first.all() else typed.filter(pa.array(first))
+    places = permute(np.arange(typed.num_rows, dtype=np.uint64), max(typed.num_rows, 1), key=derive(key, "parents"))
+    return typed.take(pa.array(places)).combine_chunks()
+
+
+def _joinable(strands: list[Strand]) -> list[Strand]:
+    """Strands whose parents have a partner in every later reference that shares columns and must be followed."""
+    for i in range(len(strands) - 1, -1, -1):
+        kept = np.ones(strands[i].size, dtype=np.bool_)
+        for later in strands[i + 1 :]:
+            both = [c for c in later.shared if c in strands[i].own]
+            if both and not later.optional:
+                kept &= np.isin(hash_rows(strands[i].parents.select(both)), hash_rows(later.parents.select(both)))
+        if not kept.all():
+            strands[i] = replace(strands[i], parents=strands[i].parents.filter(pa.array(kept)).combine_chunks())
+    return strands
+
+
+def _in_blocks(table: Table, leader: Strand) -> Strand:
+    """The leading strand with its parents in an order that keeps those together which share their part of the key."""
+    part = [c for c in leader.own if c in table.key]
+    if not part or len(part) == len(leader.own):
+        return leader
+    order = np.argsort(hash_rows(leader.parents.select(part)), kind="stable")
+    return replace(leader, parents=leader.parents.take(pa.array(order)).combine_chunks())
+
+
+def _caps(table: Table, strand: Strand, rows: int) -> Counts:
+    """The most children each parent can have."""
+    if strand.shared:
+        return np.full(strand.size, rows, dtype=np.int64)
+    alone = bool(table.key) and set(table.key) <= set(strand.link.reference.columns)
+    return np.full(strand.size, 1 if alone or strand.link.single else rows, dtype=np.int64)
+
+
+def _partners(table: Table, strands: list[Strand], groups: tuple[Groups, ...]) -> Counts:
+    """How many combinations of the other references each leading parent can have in the key."""
+    total = np.ones(strands[0].size, dtype=np.float64)
+    for strand, group in list(zip(strands, groups, strict=True))[1:]:
+        if not set(strand.own).intersection(table.key):
+            continue
+        if strand.shared and set(strand.shared) <= set(strands[0].own):
+            total *= group.find(hash_rows(strands[0].parents.select(list(strand.shared))))[1]
+        else:
+            total *= strand.size
+    return np.minimum(total, 1 << 40).astype(np.int64)
+
+
+def _spun(strand: Strand, caps: Counts, rows: int, *, seed: int) -> Strand:
+    """The strand with its links dealt to its parents."""
+    blank = round(strand.link.nulls * rows) if strand.optional else 0
+    if not strand.size:
+        return replace(strand, ends=np.zeros(0, np.int64), blank=rows)
+    if strand.shared:
+        return replace(strand, ends=np.zeros(strand.size, np.int64), blank=blank)
+    blank = max(blank, rows - int(caps.sum()))
+    rng = stream(seed, "degrees", str(strand.key))
+    counts = exactly(strand.link.degrees.draw(strand.size, rng), rows - blank, caps=caps, rng=rng)
+    return replace(strand, ends=np.cumsum(counts), blank=blank)
+
+
+def _cuts(table: Table, leader: Strand | None, rows: int, size: int, *, together: bool) -> tuple[int, ...]:
+    """Where shards begin and end: after every `size` rows, or where the next parent's children begin."""
+    if leader is None or not together:
+        return (*range(0, max(rows, 1), size), rows)
+    ends, cuts = _block_ends(table, leader), [0]
+    while cuts[-1] + size < rows:
+        wanted = cuts[-1] + size
+        place = int(np.searchsorted(ends, wanted))
+        cut = int(ends[place]) if place < len(ends) else wanted  # beyond the last parent stand rows without
+        if cut >= rows:
+            break
+        cuts.append(cut)
+    return (*cuts, rows)
+
+
+def _block_ends(table: Table, leader: Strand) -> Counts:
+    part = [c for c in leader.own if c in table.key]
+    if not part or len(part) == len(leader.own):
+        return leader.ends
+    hashes = hash_rows(leader.parents.select(part))
+    return np.asarray(leader.ends[np.append(hashes[1:] != hashes[:-1], True)])
+
+
+def _pick(
+    strand: Strand, groups: Groups, numbers: Hashes, filled: dict[str, pa.Array], *, rows: int, leading: bool
+) -> tuple[Places, Flags, Flags]:
+    """For each row its parent, whether it points nowhere, and whether a parent could be found."""
+    everywhere = np.ones(len(numbers), dtype=np.bool_)
+    if not strand.size:
+        return np.full(len(numbers), -1), everywhere, everywhere
+    if strand.shared:
+        return _pick_shared(strand, groups, numbers, filled, share=strand.blank / max(rows, 1))
+    turn = numbers if leading else permute(numbers, max(rows, 1), key=strand.key)
+    turn = turn.astype(np.int64)
+    blank = turn >= strand.linked if leading else turn < strand.blank
+    link = np.where(blank, turn % max(strand.linked, 1), turn if leading else turn - strand.blank)
+    at = np.minimum(np.searchsorted(strand.ends, link, side="right"), strand.size - 1)
+    return at, blank, everywhere
+
+
+def _pick_shared(
+    strand: Strand, groups: Groups, numbers: Hashes, filled: dict[str, pa.Array], *, share: float
+) -> tuple[Places, Flags, Flags]:
+    chance = mix(numbers ^ np.uint64(strand.key & 0xFFFFFFFFFFFFFFFF))
+    present = np.ones(len(numbers), dtype=np.bool_)
+    for name in strand.shared:
+        present &= np.asarray(pc.is_valid(filled[name]).to_numpy(zero_copy_only=False))
+    _, size = groups.find(_shared_hashes(strand, filled))
+    found = present & (size > 0)
+    at = _any_parent(strand, groups, chance, filled, by_links=False)
+    blank = ~found | (uniform(mix(chance)) < share) if strand.optional else ~present
+    return at, blank, found | blank
+
+
+def _any_parent(
+    strand: Strand, groups: Groups, chance: Hashes, filled: dict[str, pa.Array], *, by_links: bool
+) -> Places:
+    """A parent for each row by chance, among those that agree on shared columns (any one where none does)."""
+    if not strand.shared and by_links and strand.linked:
+        link = (chance % np.uint64(strand.linked)).astype(np.int64)
+        return np.searchsorted(strand.ends, link, side="right").astype(np.int64)
+    start, size = groups.find(_shared_hashes(strand, filled))
+    start, size = np.where(size > 0, start, 0), np.where(size > 0, size, strand.size)
+    return groups.order[start + (chance % size.astype(np.uint64)).astype(np.int64)]
+
+
+def _dealt(
+    leader: Strand,
+    lead: Places,
+    strand: Strand,
+    groups: Groups,
+    numbers: Hashes,
+    at: Places,
+    filled: dict[str, pa.Array],
+) -> Places:
+    """`at`, but without replacement among the children of parents that use many of the candidates."""
+    begin = np.concatenate([[0], leader.ends[:-1]])[lead]
+    degree = leader.ends[lead] - begin
+    start, size = groups.find(_shared_hashes(strand, filled))
+    turn = (numbers.astype(np.int64) - begin) % np.maximum(size, 1)
+    dense = (degree * _DENSE > size) & (size > 0)
+    key = mix(lead.astype(np.uint64) + np.uint64(strand.key & 0xFFFFFFFFFFFF))
+    dealt = permute(turn[dense].astype(np.uint64), size[dense].astype(np.uint64), key=key[dense])
+    at = at.copy()
+    at[dense] = groups.order[start[dense] + dealt.astype(np.int64)]
+    return at
+
+
+def _shared_hashes(strand: Strand, filled: dict[str, pa.Array]) -> Hashes:
+    if not strand.shared:
+        return np.zeros(len(next(iter(filled.values()))), dtype=np.uint64)
+    return hash_rows(pa.table({n: filled[n] for n in strand.shared}))
+
+
+def _taken(strand: Strand, at: Places, blank: Flags) -> dict[str, pa.Array]:
+    """The own columns of each row's parent; null in the optional ones of rows that point nowhere."""
+    always, where = pa.array(at, mask=at < 0), pa.array(at, mask=(at < 0) | blank)
+    return {n: one(strand.parents[n]).take(where if n in strand.optional else always) for n in strand.own}
+
+
+def _repeats(filled: dict[str, pa.Array], key: tuple[str, ...]) -> Flags:
+    hashes = hash_rows(pa.table({n: filled[n] for n in key}))
+    return np.asarray(pd.Series(hashes).duplicated().to_numpy())
