@@ -2,8 +2,8 @@
 
     python bench/extract.py --rows 5000000 [--source postgres|duckdb|both]
 
-Makes a table of 12 columns in a throw-away PostgreSQL server and in a DuckDB file, and extracts each in a process of its
-own: once a tenth of the rows, once all of them. Peak memory is that process's maximum resident set.
+Makes a table of 12 columns in a throw-away PostgreSQL server and in a DuckDB file, and extracts each in a process of
+its own: once a tenth of the rows, once all of them. Peak memory is that process's maximum resident set.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # for the throw-away server
 
 COLUMNS = """
-    i AS id, (i * 7919 % 1000003)::int AS customer, (i % 7)::smallint AS kind, (i * 0.37 % 10000)::numeric(12, 2) AS amount,
+    i AS id, (i * 7919 % 1000003)::int AS customer, (i % 7)::smallint AS kind,
+    (i * 0.37 % 10000)::numeric(12, 2) AS amount,
     (i % 1000) / 3.0::double precision AS score, i % 3 = 0 AS paid, DATE '2015-01-01' + (i % 3650)::int AS day,
     TIMESTAMP '2020-01-01' + INTERVAL '1 second' * (i % 31536000) AS at, 'city ' || (i % 500) AS city,
     CASE WHEN i % 5 = 0 THEN NULL ELSE md5(i::text) END AS note, md5((i * 3)::text)::uuid AS token,

@@ -8,6 +8,7 @@ from twinlake.errors import DataError
 from twinlake.hashing import hash_rows
 from twinlake.schema import Column, Schema, Table
 from twinlake.tables import Tables, TableWriter, conform, file_hash, fingerprint, parts
+from twinlake.types import ENUM
 
 
 def test_tables_survive_a_folder(tmp_path):
@@ -42,6 +43,19 @@ def test_the_same_rows_give_the_same_bytes_however_they_arrive(tmp_path, piece):
         for start in range(0, rows.num_rows, piece):
             pieces.write(rows.slice(start, piece))
     assert file_hash(whole.path) == file_hash(pieces.path)
+
+
+def test_dictionaries_that_differ_from_batch_to_batch_leave_no_trace(tmp_path):
+    table = Table("t", (Column("kind", ENUM),))
+    words = ["c", "a", None, "b", "a", "d"]
+    for folder, size, labels in (("one", 6, list("abcd")), ("many", 2, list("dcba"))):
+        with TableWriter(tmp_path / folder, table) as writer:
+            for start in range(0, 6, size):
+                codes = [None if w is None else labels.index(w) for w in words[start : start + size]]
+                column = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), labels)
+                writer.write(pa.RecordBatch.from_arrays([column], schema=table.arrow))
+    assert file_hash(parts(tmp_path / "one", "t")[0]) == file_hash(parts(tmp_path / "many", "t")[0])
+    assert pq.read_table(tmp_path / "many" / "t")["kind"].to_pylist() == words
 
 
 def test_real_rows_are_written_without_extremes_in_the_footer(tmp_path):

@@ -118,9 +118,19 @@ class TableWriter:
 
     def _flush(self, rows: int) -> None:
         waiting = pa.Table.from_batches(self._waiting, self._table.arrow)
-        self._writer.write_table(waiting.slice(0, rows).combine_chunks(), row_group_size=ROWS_PER_GROUP)
+        group = _encoded_afresh(waiting.slice(0, rows).combine_chunks())
+        self._writer.write_table(group, row_group_size=ROWS_PER_GROUP)
         self._waiting = waiting.slice(rows).to_batches()
         self._rows -= rows
+
+
+def _encoded_afresh(group: pa.Table) -> pa.Table:
+    """`group` with its dictionaries in order of first appearance, whatever batches the rows came in."""
+    for i, field in enumerate(group.schema):
+        if pa.types.is_dictionary(field.type):
+            words = group.column(i).cast(field.type.value_type).combine_chunks()
+            group = group.set_column(i, field, words.dictionary_encode())
+    return group
 
 
 def conform(data: pa.Table, table: Table) -> pa.Table:

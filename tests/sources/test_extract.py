@@ -11,6 +11,7 @@ from twinlake.sources.extract import extract
 from twinlake.sources.registry import open_source
 from twinlake.tables import Tables, fingerprint, parts
 
+
 @pytest.fixture
 def source(tmp_path):
     with duckdb.connect(str(tmp_path / "clinic.duckdb")) as connection:

@@ -47,7 +47,8 @@ PARQUET = pa.table(
         "yes": pa.array([True, None]), "day": pa.array([-1_000_000, None], pa.date32()),
         "ms": pa.array([86_399_999, None], pa.time32("ms")), "clock": pa.array([1, None], pa.time64("ns")),
         "s": pa.array([-62_135_596_800_000, None], pa.timestamp("ms")), "ns": pa.array([1, None], pa.timestamp("ns")),
-        "zoned": pa.array([1, None], pa.timestamp("us", "Europe/Zurich")), "span": pa.array([5, None], pa.duration("us")),
+        "zoned": pa.array([1, None], pa.timestamp("us", "Europe/Zurich")),
+        "span": pa.array([5, None], pa.duration("us")),
         "words": pa.array(["", None]), "kind": pa.array(["a", None]).dictionary_encode().cast(ENUM),
         "ident": storage(pa.uuid(), [uuid.UUID(int=7).bytes, None], pa.binary(16)),
         "j": storage(pa.json_(), ['{"a":  1}', None], pa.string()), "raw": pa.array([b"\x00\xff", None]),
@@ -155,7 +156,8 @@ def test_a_bad_csv_is_a_sentence_with_file_and_line_and_never_a_cell(tmp_path, t
 
 
 def test_a_folder_of_parts_is_one_table_in_the_order_of_its_files(tmp_path):
-    write(tmp_path, visits___2__csv="id,x\n3,c\n", visits___1__csv="id,x\n9,\n1,a\n", wards__csv="w\n1\n", _hidden__csv="")
+    write(tmp_path, visits___2__csv="id,x\n3,c\n", visits___1__csv="id,x\n9,\n1,a\n", wards__csv="w\n1\n")
+    write(tmp_path, _hidden__csv="no table")
     opened = source(tmp_path)
     assert opened.names() == ("visits", "wards")
     assert rows(opened, "visits")["id"].to_pylist() == [9, 1, 3]
@@ -229,3 +231,13 @@ def test_files_have_no_keys_and_no_references(tmp_path):
     schema = source(tmp_path).schema()
     assert isinstance(schema, Schema)
     assert not any(t.key or t.references for t in schema)
+
+
+def test_a_bad_file_spoils_no_other_table(tmp_path):
+    write(tmp_path, good__csv="id\n1\n", bad__csv="a,b\n1,2,3\n")
+    opened = source(tmp_path)
+    assert rows(opened, "good").to_pylist() == [{"id": 1}]
+    with opened.reading() as reading:
+        assert reading.count('SELECT count(*) FROM "good"') == 1
+        with pytest.raises(SourceError, match=r"bad\.csv can't be read, line 2"):
+            reading.count('SELECT count(*) FROM "bad"')

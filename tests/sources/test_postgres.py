@@ -23,16 +23,18 @@ EVERY_TYPE = (
     "CREATE DOMAIN money_amount AS numeric(12, 2) NOT NULL",
     "CREATE DOMAIN feeling AS mood",
     """CREATE TABLE every (
-        id int PRIMARY KEY, small smallint, big bigint, money numeric(12, 2), wide numeric(38, 10), hundreds numeric(3, -2),
-        tiny numeric(2, 4), amount money_amount, real4 real, real8 double precision, yes bool, day date, clock time,
+        id int PRIMARY KEY, small smallint, big bigint, money numeric(12, 2), wide numeric(38, 10),
+        hundreds numeric(3, -2), tiny numeric(2, 4),
+        amount money_amount, real4 real, real8 double precision, yes bool, day date, clock time,
         plain timestamp, zoned timestamptz, words text, short varchar(5), padded char(5), mood mood, feeling feeling,
         ident uuid, j json, jb jsonb, raw bytea)""",
     """INSERT INTO every VALUES
         (1, -32768, -9223372036854775808, -1234567890.12, 1234567890123456789012345678.0123456789, 12300, 0.0099, 1.5,
          'NaN', 'NaN', true, '4713-01-01 BC', '23:59:59.999999', '0001-01-01', '9999-12-31 23:59:59.999999+00', '',
-         'ä€😀', 'a', 'sad', 'it''s, "fine"', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a":  1}', '{"a":  1}', '\\x00ff'),
-        (2, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-         NULL, NULL, NULL, NULL),
+         'ä€😀', 'a', 'sad', 'it''s, "fine"', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{"a":  1}', '{"a":  1}',
+         '\\x00ff'),
+        (2, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+         NULL, NULL, NULL, NULL, NULL),
         (3, 32767, 9223372036854775807, 0.00, -0.0000000001, -100, -0.0001, -0.01, 'Infinity', '-Infinity', false,
          '5874897-12-31', '00:00', '1677-01-01 00:00:00.000001', '1066-10-14 12:00:00+02', 'x', '', '', 'ok', 'ok',
          '00000000-0000-0000-0000-000000000000', 'null', '[]', '')""",
@@ -115,7 +117,8 @@ def test_nullability_comes_from_columns_domains_and_keys_and_labels_in_declared_
 def test_numeric_without_a_scale_gets_the_smallest_scale_that_holds_all_its_values(postgres):
     url = postgres.create(
         "loose",
-        "CREATE TABLE t (id numeric PRIMARY KEY, money numeric, third numeric, huge numeric, nan numeric, none numeric)",
+        "CREATE TABLE t (id numeric PRIMARY KEY, money numeric, third numeric, huge numeric, nan numeric,"
+        " none numeric)",
         "INSERT INTO t VALUES (12345678901234567890, 1.500, 1.0/3, 1e40, 'NaN', NULL), (7, -2.25, 0, 1, 1, NULL)",
     )
     types = {c.name: c.type for c in source(url).schema()["t"].columns}

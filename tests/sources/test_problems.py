@@ -85,8 +85,8 @@ def test_a_reference_to_columns_that_are_not_unique_is_found(make):
     stays = replace(schema["stays"], references=(Reference(("w",), "wards", ("ward",)),))
     said = found(source, Schema((stays, schema["wards"])))
     assert said == [
-        "reference stays: w -> wards(ward): 1 of wards(ward) stand in more than one row; a reference points to one row. "
-        "Refer to columns that are unique, or mend the rows."
+        "reference stays: w -> wards(ward): 1 of wards(ward) stand in more than one row; a reference points to one "
+        "row. Refer to columns that are unique, or mend the rows."
     ]
 
 

@@ -26,7 +26,7 @@ def test_a_url_opens_its_source_without_connecting(url, label):
 
 @pytest.mark.parametrize("url", ["mysql://u:canary@h/db", "u:canary@h/db", "canary", "postgresql+psycopg://u:canary@h"])
 def test_an_unknown_scheme_is_answered_with_the_allowed_ones_and_no_password(url):
-    with pytest.raises(SourceError, match="postgresql://.*duckdb:///.*files:") as caught:
+    with pytest.raises(SourceError, match=r"postgresql://.*duckdb:///.*files:") as caught:
         open_source(url, root=Path())
     assert "canary" not in str(caught.value)
 

@@ -19,7 +19,7 @@ from twinlake.schema import Table, quoted
 from twinlake.sources.carry import Limits, carry
 from twinlake.tables import ROWS_PER_GROUP
 
-MEMORY = "1GB"  # sorting spills to disk beyond this
+MEMORY = "512MB"  # sorting spills to disk beyond this
 LIMITS = Limits(days=(-(2**31) + 2, 2**31 - 2), ticks=(-(2**63) + 2, 2**63 - 2))  # the ends are DuckDB's infinities
 
 

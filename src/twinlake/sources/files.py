@@ -1,9 +1,9 @@
 """Parquet and CSV files as a source: a table per file, or per folder of parts. Files have no keys of their own."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from twinlake.errors import SourceError
-from twinlake.schema import Schema, quoted
+from twinlake.schema import Schema, Table, quoted
 from twinlake.sources import csv
 from twinlake.sources.catalog import Listed, Listing, assemble, choose, uncarried
 from twinlake.sources.duckdb import arrow_type
@@ -54,13 +54,10 @@ class FilesSource:
         return uncarried(self._listings(None))
 
     @contextmanager
-    def reading(self) -> Iterator[DuckReading]:
+    def reading(self) -> Iterator["FilesReading"]:
         """One look at the files, which must not change meanwhile."""
         with engine(self.scratch) as connection:
-            for name, paths in self._tables().items():
-                look = _look(connection, name, paths, label=self.label)
-                connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {look.sql}")
-            yield DuckReading(connection, "memory.main", self.label, sorts_keyless=False)
+            yield FilesReading(DuckReading(connection, "memory.main", self.label, sorts_keyless=False), self._tables())
 
     def _listings(self, tables: Collection[str] | None) -> list[Listing]:
         parts = self._tables()
@@ -95,6 +92,33 @@ class FilesSource:
             return [whole]
         base = Path(whole.anchor) if Path(self.pattern).is_absolute() else self.root
         return sorted(base.glob(str(whole.relative_to(base)))) if re.search(r"[*?\[]", self.pattern) else []
+
+
+@dataclass(frozen=True, slots=True)
+class FilesReading:
+    """A look at some files; each table is opened when it is first asked for, so that no other file can spoil it."""
+
+    inner: DuckReading
+    paths: Mapping[str, Sequence[Path]]
+    _opened: set[str] = field(default_factory=set)
+
+    def batches(self, table: Table) -> Iterator[pa.RecordBatch]:
+        """Rows ordered by the key, or as they lie in the files; see `protocols.Reading`."""
+        self._open(table.name)
+        yield from self.inner.batches(table)
+
+    def count(self, sql: str) -> int:
+        """The single number an SQL query gives."""
+        for name in self.paths:
+            if quoted(name) in sql:
+                self._open(name)
+        return self.inner.count(sql)
+
+    def _open(self, name: str) -> None:
+        if name not in self._opened:
+            look = _look(self.inner.connection, name, self.paths[name], label=self.inner.label)
+            self.inner.connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {look.sql}")
+            self._opened.add(name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ DIGITS = 38
 SCALES = (0, 2, 4, 8, 12, 18, 24, 30)  # of NUMERIC without a scale; steps, so that one new row seldom changes the type
 
 _TABLES = """
-SELECT c.relname::text AS name, has_any_column_privilege(c.oid, 'SELECT') AS readable FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT c.relname::text AS name, has_any_column_privilege(c.oid, 'SELECT') AS readable
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
 ORDER BY c.relname COLLATE "C"
 """

@@ -58,7 +58,7 @@ class Source(Protocol):
         ...
 
     def uncarried(self) -> tuple[tuple[str, str], ...]:
-        """(table, column) pairs that `schema` refuses unless left out: no type carries them, or no right to read them."""
+        """(table, column) pairs `schema` refuses unless left out: no type carries them, or they may not be read."""
         ...
 
     def reading(self) -> AbstractContextManager[Reading]:
