@@ -87,6 +87,11 @@ class RelationalModel:
     folder: Path | None = None
     secret: bytes | None = field(default=None, repr=False)
 
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """How many rows each table had that was learnt from."""
+        return {name: b.rows for name, b in self.blueprints.items()}
+
     def sample(
         self,
         folder: Path,
