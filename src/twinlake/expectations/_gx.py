@@ -158,7 +158,11 @@ def _integers(array: pa.Array) -> Any:  # noqa: ANN401 - a pandas Series of any 
     """int64; with nulls float64 where that is exact, else pandas' own integers with null."""
     ends = pc.min_max(pc.abs(array)) if array.null_count < len(array) else None
     exact = ends is None or ends["max"].as_py() < 2**53
-    return array.to_pandas() if exact or not array.null_count else pd.Series(array, dtype="Int64")
+    return (
+        array.to_pandas()
+        if exact or not array.null_count
+        else array.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    )
 
 
 def _moments(array: pa.Array) -> Any:  # noqa: ANN401 - a pandas Series of any kind

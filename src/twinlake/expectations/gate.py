@@ -11,7 +11,7 @@ from twinlake.verdict import Severity, Verdict
 
 
 def expectations(suite: Suite, data: pa.Table, table: Table, *, real: bool) -> tuple[Verdict, ...]:
-    """A verdict on the critical expectations, and one on the others where there are any; value: share that hold.
+    """A verdict on the critical expectations and one on the others; value: the share that hold.
 
     On real data the gates are `real_expectations` and `real_expectations_warning`: what real rows fail is a wrong
     suite. `parts` has 1.0 or 0.0 for each expectation. Raises ProjectError where arguments are wrong.
@@ -19,8 +19,10 @@ def expectations(suite: Suite, data: pa.Table, table: Table, *, real: bool) -> t
     outcomes = run_suite(suite, data, table, real=real)
     critical = [o for o in outcomes if o.expectation.severity is Weight.CRITICAL]
     others = [o for o in outcomes if o.expectation.severity is not Weight.CRITICAL]
-    verdicts = [_verdict(suite, critical, data, table, Severity.CRITICAL, real=real)]
-    return (*verdicts, *([_verdict(suite, others, data, table, Severity.WARNING, real=real)] if others else []))
+    return (
+        _verdict(suite, critical, data, table, Severity.CRITICAL, real=real),
+        _verdict(suite, others, data, table, Severity.WARNING, real=real),
+    )
 
 
 def _verdict(
@@ -49,7 +51,7 @@ def _parts(outcomes: Sequence[Outcome]) -> dict[str, float]:
 def _reason(suite: Suite, outcomes: Sequence[Outcome], *, real: bool) -> str:
     failed = [o for o in outcomes if not o.held]
     if not outcomes:
-        return "the suite has no critical expectation"
+        return "the suite has no expectation of this severity"
     if not failed:
         return f"all {len(outcomes)} expectations hold"
     shown = "; ".join(_failure(suite, o) for o in failed[:3])

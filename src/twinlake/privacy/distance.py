@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.columns import Codes, is_quantity, labels, numbers, sampled
+from twinlake.hashing import hash_rows
 from twinlake.schema import Table
 from twinlake.verdict import Verdict
 
@@ -60,9 +61,15 @@ def _nothing(real: pa.Table, holdout: pa.Table, synthetic: pa.Table, table: Tabl
                        (real, "there are no learnt rows")):  # fmt: skip
         if not rows.num_rows:
             return Verdict.could_not_run(GATE, table.name, why=what)
-    if real.equals(holdout):
+    if _same(real.select(list(table.learnt)), holdout.select(list(table.learnt))):
         return Verdict.could_not_run(GATE, table.name, why="the learnt rows are the rows held back")
     return None
+
+
+def _same(real: pa.Table, holdout: pa.Table) -> bool:
+    """Whether these are the same rows in the same order, constant rows apart."""
+    learnt, held = hash_rows(real), hash_rows(holdout)
+    return np.array_equal(learnt, held) and len(np.unique(learnt)) > 1
 
 
 def _pass(table: Table, *, n: int, limit: float, reason: str) -> Verdict:
