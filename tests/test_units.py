@@ -45,11 +45,17 @@ def test_a_unit_stays_on_its_side_when_others_come(tmp_path):
     assert np.array_equal(sides[0], sides[1][:200])
 
 
-def test_equal_rows_without_a_key_fall_on_one_side():
+def test_equal_rows_without_a_key_are_as_many_units():
     table = Table("t", (Column("a", pa.int64()), Column("b", pa.string())))
     rows = pa.table({"a": [1, 1, 2] * 50, "b": ["x", "x", "y"] * 50})
     units = assign_units(Tables(Schema((table,)), {"t": rows}), None)["t"]
-    assert len(np.unique(units)) == 2
+    assert len(np.unique(units)) == 150
+    side = held(units, share=0.2, seed=7)
+    assert (
+        set(rows.filter(pa.array(side))["b"].to_pylist())
+        == set(rows.filter(pa.array(~side))["b"].to_pylist())
+        == {"x", "y"}
+    )
 
 
 def test_another_seed_holds_back_others():

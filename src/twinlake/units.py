@@ -1,7 +1,7 @@
 """Privacy units: which rows are one person's, and the coin that holds some of them back.
 
 The unit is a row of a root table with all its descendants, or each table's own row. The coin is a keyed hash of the
-unit, so a unit falls on the same side every night, and equal rows of a table without key fall together.
+unit, so a unit falls on the same side every night, whatever is added beside it.
 """
 
 from pathlib import Path
@@ -63,10 +63,14 @@ def held(units: Hashes | None, *, share: float, seed: int) -> npt.NDArray[np.boo
 
 def _own(tables: Tables, table: Table) -> Hashes:
     columns = table.key or table.names
-    return np.concatenate(
+    rows = np.concatenate(
         [hash_rows(pa.Table.from_batches([b]).select(list(columns))) for b in tables.batches(table.name)]
         or [np.empty(0, np.uint64)]
     )
+    if table.key:
+        return rows
+    copy = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.uint64)
+    return np.asarray(mix(rows + mix(copy)))  # equal rows are as many units as there are of them
 
 
 def _through(tables: Tables, name: str, reference: Reference, units: Units, own: Hashes) -> Hashes:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from twinlake.errors import ModelError
 from twinlake.generators.degrees import Degrees
+from twinlake.generators.guard import Guard
 from twinlake.generators.keys import Key, as_numbers, common_step, is_numeric
 from twinlake.generators.links import Link
 from twinlake.generators.personal import Filler
@@ -21,6 +22,7 @@ from twinlake.hashing import Hashes, hash_rows
 from twinlake.random import derive, stream
 from twinlake.schema import Kind, Reference, Schema, Table
 from twinlake.tables import Tables, TableWriter, read_table
+from twinlake.units import Units
 
 _NUMBERED = 0.9  # share of parents whose rows are numbered without gaps, for numbering to be taken over
 _UNIQUE = 0.9  # share of different values from which on a part of a key is an identifier, not a property
@@ -33,7 +35,7 @@ class Blueprint:
 
     Attributes:
         table: its schema.
-        rows: how many rows the source had.
+        rows: how many rows the source has.
         keys: columns that are made fresh: keys and what other tables refer to.
         numbered: key columns that number the rows which agree on the rest of the key, with the first number.
         steps: key columns of numbers that the table model draws, with the step to the next free value.
@@ -43,6 +45,7 @@ class Blueprint:
         deferred: references to the table itself or to tables made later; filled in a second pass.
         fillers: personal columns.
         model: what draws the modelled columns; None where there are none.
+        guard: tells drawn rows that equal a rare real one; None where that can't give anybody away.
         public: the rows themselves, for a table that is common knowledge.
     """
 
@@ -57,6 +60,7 @@ class Blueprint:
     deferred: tuple[Link, ...] = ()
     fillers: Mapping[str, Filler] = field(default_factory=dict)
     model: TableModel | None = None
+    guard: Guard | None = None
     public: pa.Table | None = None
 
     @property
@@ -102,6 +106,7 @@ class Blueprint:
         """Write the blueprint to a new folder."""
         arrays = {f"key:{i}": k.hashes for i, k in enumerate(self.keys.values())}
         arrays |= {f"filler:{i}": f.avoid for i, f in enumerate(self.fillers.values())}
+        arrays |= {"guard": self.guard.rare} if self.guard else {}
         content = {
             "schema": Schema((replace(self.table, references=()),)).to_json(),
             "references": [_reference_json(r) for r in self.table.references],
@@ -115,6 +120,7 @@ class Blueprint:
             "deferred": [link.to_json() for link in self.deferred],
             "fillers": [[n, f.to_json()] for n, f in self.fillers.items()],
             "has_model": self.model is not None,
+            "guarded": list(self.guard.columns) if self.guard else [],
         }
         write_model(folder, _NAME, content, arrays)
         if self.model is not None:
@@ -140,11 +146,12 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         rows, numbered, steps = int(head["rows"]), dict(head["numbered"]), dict(head["steps"])
         runs = None if head["runs"] is None else Degrees.from_json(head["runs"])
         modelled, has_model = tuple(head["modelled"]), bool(head["has_model"])
+        guard = Guard(tuple(head["guarded"]), arrays["guard"]) if head["guarded"] else None
     except (KeyError, ValueError, TypeError, IndexError):
         raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
     return Blueprint(
         table=table, rows=rows, keys=keys, numbered=numbered, steps=steps, runs=runs, modelled=modelled, links=links,
-        deferred=deferred, fillers=fillers,
+        deferred=deferred, fillers=fillers, guard=guard,
         model=read_table_model(folder / "model", secret=secret) if has_model else None,
         public=read_table(folder / "public", table) if table.public else None,
     )  # fmt: skip
@@ -165,7 +172,7 @@ class Terms:
 
 
 def learn(
-    tables: Tables, table: Table, *, earlier: set[str], units: Hashes | None, generator: TableGenerator, terms: Terms
+    tables: Tables, table: Table, *, earlier: set[str], units: Units, generator: TableGenerator, terms: Terms
 ) -> Blueprint:
     """All that is to be learnt of a table.
 
@@ -173,7 +180,7 @@ def learn(
         tables: the real tables.
         table: the one to learn.
         earlier: tables that will be made before this one.
-        units: the privacy unit of each row.
+        units: the privacy unit of each row of each table.
         generator: learns the columns that are neither identifiers nor personal.
         terms: the same for all tables.
     """
@@ -181,7 +188,8 @@ def learn(
         return Blueprint(table, tables.rows(table.name), public=tables[table.name])
     if not tables.rows(table.name):
         return Blueprint(table, 0)
-    links = [_learn_link(tables, table, r, k=terms.k) for r in dict.fromkeys(table.references)]
+    own = units.get(table.name)
+    links = [_learn_link(tables, table, r, units, k=terms.k) for r in dict.fromkeys(table.references)]
     now = tuple(link for link in links if link.reference.table in earlier)
     later = tuple(link for link in links if link.reference.table not in earlier)
     linked = {c for link in now for c in link.reference.columns}
@@ -194,22 +202,24 @@ def learn(
     return Blueprint(
         table=table,
         rows=tables.rows(table.name),
-        keys={n: _learn_key(tables, table, n, units, terms) for n in table.names if n in fresh},
+        keys={n: _learn_key(tables, table, n, own, terms) for n in table.names if n in fresh},
         numbered=numbered,
         steps=_steps(data, modelled_key, table, k=terms.k),
         runs=_runs(tables, table, numbered, linked, k=terms.k),
         modelled=modelled,
         links=now,
         deferred=later,
-        fillers={n: _learn_filler(tables, table, n, units, terms) for n in table.personal if n not in fresh},
-        model=generator.fit(data, plain, units=units, context=None, rng=rng) if modelled else None,
+        fillers={n: _learn_filler(tables, table, n, own, terms) for n in table.personal if n not in fresh},
+        model=generator.fit(data, plain, units=own, context=None, rng=rng) if modelled else None,
+        guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), units, k=terms.k),
     )
 
 
-def _learn_link(tables: Tables, table: Table, reference: Reference, *, k: int) -> Link:
+def _learn_link(tables: Tables, table: Table, reference: Reference, units: Units, *, k: int) -> Link:
     child = tables.columns(table.name, reference.columns).select(list(reference.columns))
     parent = tables.columns(reference.table, reference.to).select(list(reference.to))
-    return Link.learn(child, parent, reference, own=reference.table == table.name, k=k)
+    needed = 1 if units.get(reference.table) is None else k  # nobody's rows may be told apart
+    return Link.learn(child, parent, reference, own=reference.table == table.name, k=needed)
 
 
 def _key_parts(tables: Tables, table: Table, linked: set[str], *, k: int) -> tuple[dict[str, int], set[str], set[str]]:

@@ -4,7 +4,7 @@ A generator is an algorithm with its settings; `fit` returns a new model. There 
 data (JSON, Arrow, npz): reading one executes nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -69,8 +69,19 @@ class TableModel(Protocol):
 class DatabaseGenerator(Protocol):
     """Learns a whole schema: every table with its keys and references."""
 
-    def fit(self, tables: Tables, *, units: Units, seed: int, progress: Progress | None = None) -> "DatabaseModel":
-        """Learn from real tables; raises GeneratorError or DataError where they can't be learnt from."""
+    def fit(
+        self,
+        tables: Tables,
+        *,
+        units: Units,
+        seed: int,
+        rows: Mapping[str, int] | None = None,
+        progress: Progress | None = None,
+    ) -> "DatabaseModel":
+        """Learn from real tables; raises GeneratorError or DataError where they can't be learnt from.
+
+        `rows` are those of the whole source, where only a part of it is learnt from.
+        """
         ...
 
 

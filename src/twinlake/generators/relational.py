@@ -6,7 +6,7 @@ what children have in common with their parents is not learnt here.
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +43,22 @@ class RelationalGenerator:
     locale: str = "en"
     k: int = 10
 
-    def fit(self, tables: Tables, *, units: Units, seed: int, progress: Progress | None = None) -> "RelationalModel":
+    def fit(
+        self,
+        tables: Tables,
+        *,
+        units: Units,
+        seed: int,
+        rows: Mapping[str, int] | None = None,
+        progress: Progress | None = None,
+    ) -> "RelationalModel":
         """Learn a whole schema.
 
         Args:
             tables: the real tables; child rows may point to parents that were held back.
             units: the privacy unit of each row of each table; None for tables that hold nobody's rows.
             seed: of all chance, and of the keys under which real values are hashed.
+            rows: how many rows each table of the source has, with those held back; as many as learnt by default.
             progress: told after every table.
 
         Raises:
@@ -62,9 +71,11 @@ class RelationalGenerator:
         blueprints: dict[str, Blueprint] = {}
         for done, table in enumerate(ordered):
             blueprints[table.name] = learn(
-                tables, table, earlier=set(blueprints), units=units.get(table.name),
+                tables, table, earlier=set(blueprints), units=units,
                 generator=self.per_table.get(table.name, self.default), terms=terms,
             )  # fmt: skip
+            if rows is not None:
+                blueprints[table.name] = replace(blueprints[table.name], rows=rows[table.name])
             if progress is not None:
                 progress(f"learn {table.name}", done + 1, len(ordered))
         _check_targets(blueprints)
@@ -89,7 +100,7 @@ class RelationalModel:
 
     @property
     def rows(self) -> Mapping[str, int]:
-        """How many rows each table had that was learnt from."""
+        """How many rows each table of the source has."""
         return {name: b.rows for name, b in self.blueprints.items()}
 
     def sample(

@@ -10,11 +10,12 @@ from twinlake.generators.arrays import one, replaced
 from twinlake.generators.blueprints import Blueprint
 from twinlake.generators.degrees import Degrees
 from twinlake.generators.keys import Integers, as_numbers, from_numbers
+from twinlake.generators.protocols import TableModel
 from twinlake.generators.weaving import Woven
 from twinlake.hashing import Hashes, hash_rows
 from twinlake.random import derive, stream
 
-_REDRAWS = 8  # times a repeated key takes another row's value before it moves to the next free one
+_REDRAWS = 8  # times a repeated key takes another row's value, or a row that can't stay is drawn again
 
 Columns = dict[str, pa.Array]
 
@@ -50,12 +51,25 @@ def _modelled(blueprint: Blueprint, woven: Woven, rng: np.random.Generator) -> C
     """Columns the table model draws; where the table has an order, sorted within each leading parent's rows."""
     if blueprint.model is None:
         return {}
-    drawn = blueprint.model.sample(len(woven.numbers), context=None, rng=rng)
+    drawn = _guarded(blueprint, blueprint.model, len(woven.numbers), rng)
     order_by = blueprint.table.order_by
     if order_by is not None and order_by in blueprint.modelled and blueprint.links:
         keys = pa.table({"parent": woven.lead, "at": drawn[order_by]})
         drawn = drawn.take(pc.sort_indices(keys, sort_keys=[("parent", "ascending"), ("at", "ascending")]))
     return {name: one(drawn[name]) for name in blueprint.modelled}
+
+
+def _guarded(blueprint: Blueprint, model: TableModel, n: int, rng: np.random.Generator) -> pa.Table:
+    """Drawn rows; those that equal a rare real row are drawn again."""
+    drawn = model.sample(n, context=None, rng=rng)
+    for _ in range(_REDRAWS):
+        at = blueprint.guard.clashes(drawn) if blueprint.guard else np.empty(0, np.int64)
+        if not len(at):
+            break
+        new = model.sample(len(at), context=None, rng=rng)
+        columns = [replaced(one(drawn[c]), at, one(new[c])) for c in drawn.column_names]
+        drawn = pa.table(columns, schema=drawn.schema)
+    return drawn
 
 
 def _in_runs(blueprint: Blueprint, made: Columns, runs: Degrees, rng: np.random.Generator) -> Columns:

@@ -89,9 +89,7 @@ def expected_gates(job: Job, schema: Schema) -> frozenset[tuple[str, str]]:
     return frozenset(own | {(t.name, g) for t in schema for g in REAL_GATES})
 
 
-def answers(
-    job: Job, record: Record, verdicts: Iterable[Verdict], asked: Iterable[Gate]
-) -> dict[Gate, Verdict | None]:
+def answers(job: Job, record: Record, verdicts: Iterable[Verdict], asked: Iterable[Gate]) -> dict[Gate, Verdict | None]:
     """The verdict on each (table, gate) that is asked for; None where the gate does not apply to the table.
 
     One that applies and gave no verdict has failed.

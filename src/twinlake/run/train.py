@@ -30,7 +30,9 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
         home = job.layout.model(job.name, newest or name)
         if not home.exists():
             units = assign_units(extract.learnt, job.pipeline.unit)
-            model = generator(job).fit(extract.learnt, units=units, seed=job.seed("train"), progress=progress)
+            model = generator(job).fit(
+                extract.learnt, units=units, seed=job.seed("train"), rows=extract.rows, progress=progress
+            )
             shutil.rmtree(scratch)
             model.save(scratch)
             home.parent.mkdir(parents=True, exist_ok=True)

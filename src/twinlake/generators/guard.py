@@ -1,0 +1,53 @@
+"""A guard against chance: rows that equal a real row which few units hold are drawn again.
+
+Only for rich tables, where strangers hardly ever share a whole row: there an equal row looks like a copy. Where rows
+repeat by nature, an equal row gives nobody away, and leaving some out would tell which ones are real.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from twinlake.hashing import Hashes, hash_rows, mix
+
+RICH = 0.01  # share of one half's rows that the other half holds too, below which a table is rich
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Hashes of the real rows that fewer than k units hold.
+
+    Attributes:
+        columns: the columns that make a row.
+        rare: sorted hashes, shape (rows,), dtype uint64. They tell of real rows: they stay with the model.
+    """
+
+    columns: tuple[str, ...]
+    rare: Hashes
+
+    @classmethod
+    def learn(cls, rows: pa.Table, units: Hashes | None, *, k: int) -> "Guard | None":
+        """The guard of these real rows; None for rows that are nobody's, or of a table that is not rich."""
+        if units is None or not rows.num_columns or not rows.num_rows:
+            return None
+        hashes = hash_rows(rows)
+        if not is_rich(hashes, units):
+            return None
+        holders = pd.DataFrame({"row": hashes, "unit": units}).drop_duplicates()["row"].value_counts()
+        return cls(tuple(rows.column_names), np.sort(holders[holders < k].index.to_numpy(dtype=np.uint64)))
+
+    def clashes(self, rows: pa.Table) -> npt.NDArray[np.int64]:
+        """Places of the rows that equal a rare real one."""
+        hashes = hash_rows(rows.select(list(self.columns)))
+        return np.flatnonzero(np.isin(hashes, self.rare))
+
+
+def is_rich(hashes: Hashes, units: Hashes) -> bool:
+    """Whether of two halves of the units hardly any row of one is in the other."""
+    half = (mix(units) & np.uint64(1)).astype(bool)
+    if half.all() or not half.any():
+        return True
+    return bool(np.isin(hashes[half], hashes[~half]).mean() < RICH)
