@@ -211,7 +211,7 @@ def learn(
         deferred=later,
         fillers={n: _learn_filler(tables, table, n, own, terms) for n in table.personal if n not in fresh},
         model=generator.fit(data, plain, units=own, context=None, rng=rng) if modelled else None,
-        guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), units, k=terms.k),
+        guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), own, k=terms.k),
     )
 
 

@@ -50,8 +50,9 @@ class Degrees:
         """A count for each of so many parents; shape (parents,)."""
         if not self.parents:
             return np.zeros(parents, dtype=np.int64)
-        shares = np.array(self.parents) / sum(self.parents)
-        chosen = rng.choice(len(shares), parents, p=shares)
+        shares = np.cumsum(self.parents) / sum(self.parents)
+        at = (np.arange(parents) + rng.random()) / max(parents, 1)  # evenly spaced: shares come out as they are
+        chosen = rng.permutation(np.minimum(np.searchsorted(shares, at, side="right"), len(shares) - 1))
         low = np.array(self.low, dtype=np.int64)
         last = np.maximum(np.append(low[1:], np.iinfo(np.int64).max) - 1, low)
         more = np.maximum(np.array(self.mean) - low, 0.0)

@@ -74,7 +74,7 @@ class RelationalGenerator:
                 tables, table, earlier=set(blueprints), units=units,
                 generator=self.per_table.get(table.name, self.default), terms=terms,
             )  # fmt: skip
-            if rows is not None:
+            if rows is not None and blueprints[table.name].rows:  # of an empty table nothing was learnt
                 blueprints[table.name] = replace(blueprints[table.name], rows=rows[table.name])
             if progress is not None:
                 progress(f"learn {table.name}", done + 1, len(ordered))
