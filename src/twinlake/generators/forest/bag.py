@@ -4,7 +4,7 @@ Each tree sees the rows of some units only; each leaf holds the shares of states
 unit sets a leaf alone, and no row is kept. A row to be drawn walks one random tree of the bag.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -79,6 +79,7 @@ class Bag:
         for i, (column, of) in enumerate(ranks.items()):
             x[:, i] = of[codes[:, column]]
         y = codes[:, target].astype(np.int64)
+        growth = growth if ranks else replace(growth, trees=1, share=1.0)  # nothing to look at: one histogram does
         trees = [_grow(x[rows], y[rows], units[rows], growth, rng) for rows in _samples(units, growth, rng)]
         return cls(
             inputs=_int32(list(ranks)),

@@ -26,7 +26,7 @@ from twinlake.hashing import Hashes
 from twinlake.schema import Column, Table
 from twinlake.tables import ROWS_PER_GROUP
 
-_TREES_IN_ALL = 2_400  # wide tables get fewer trees per column
+_TREES_IN_ALL = 1_200  # wide tables get fewer trees per column
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Forest:
                 table = function_of(codes[:, source], codes[:, target], alphabets[source].size)
                 steps.append(Step(target, source=source, table=table))
             else:
-                inputs = telling(shared, target, earlier, most=self.features)
+                inputs = telling(shared, target, earlier, most=self.features, rows=len(codes))
                 ranks = {i: ranked_by(codes, i, target, alphabets[i], alphabets[target]) for i in inputs}
                 steps.append(Step(target, bag=Bag.grow(codes, target, ranks, units, growth=growth, rng=rng)))
             earlier.append(target)

@@ -7,7 +7,7 @@ from twinlake.generators.states.alphabet import Alphabet, Codes
 
 Floats = npt.NDArray[np.float64]
 _LEVELS = 12  # states are merged to so many levels of equal frequency where information is estimated
-_SAMPLE = 10_000
+_SAMPLE = 20_000
 _NOISE = 0.002  # nats; columns that share less than this with all others together come last
 
 
@@ -40,12 +40,14 @@ def learning_order(shared: Floats, sizes: list[int]) -> list[int]:
     return sorted(range(len(sizes)), key=lambda i: (-told[i] if told[i] >= _NOISE else 0.0, sizes[i], i))
 
 
-def telling(shared: Floats, target: int, earlier: list[int], *, most: int) -> list[int]:
-    """At most `most` of the earlier columns, those that share most with the target, in their order."""
-    if len(earlier) <= most:
-        return earlier
-    best = sorted(earlier, key=lambda i: (-float(shared[target, i]), i))[:most]
-    return [i for i in earlier if i in set(best)]
+def telling(shared: Floats, target: int, earlier: list[int], *, most: int, rows: int) -> list[int]:
+    """At most `most` of the earlier columns, those that share most with the target, in their order.
+
+    Columns that share no more than unrelated ones would by chance are left out.
+    """
+    chance = (_LEVELS - 1) * 2**0.5 / min(rows, _SAMPLE)  # two standard deviations of what unrelated columns show
+    best = sorted((i for i in earlier if shared[target, i] > chance), key=lambda i: (-float(shared[target, i]), i))
+    return [i for i in earlier if i in set(best[:most])]
 
 
 def determined(codes: Codes, order: list[int], given: list[int], safe: list[npt.NDArray[np.bool_]]) -> dict[int, int]:

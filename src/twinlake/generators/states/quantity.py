@@ -19,6 +19,7 @@ from twinlake.hashing import Hashes
 ATOM_SHARE = 0.005
 MOST_BINS = 64
 _KNOTS = 9
+_FAR = 1e150
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Quantity:
         """What fewer than k units hold: one value, their mean cut to its first digit; or only null."""
         if not len(ticks) and specials:
             return cls(scale, Grid(), specials, (), (), ())
-        mean = float(np.mean(ticks.astype(np.float64))) - scale.zero if len(ticks) else 0.0
+        mean = float(np.mean(np.clip(ticks.astype(np.float64), -_FAR, _FAR))) - scale.zero if len(ticks) else 0.0
         rounded = float(f"{mean:.0e}")
         low, high = scale.bounds
         atom = min(max(int(rounded) + scale.zero, low), high) if scale.exact else rounded
@@ -153,7 +154,7 @@ class Quantity:
         return codes
 
     def _position(self, ticks: Ticks) -> Floats:
-        return self.grid.position(ticks) if self.scale.exact else np.asarray(ticks, dtype=np.float64)
+        return _positions(ticks, self.grid, self.scale)
 
     def _draw(self, bins: Ints, rng: np.random.Generator) -> Ticks:
         layout, which, where = self._layout, rng.random(len(bins)), rng.random(len(bins)) * (_KNOTS - 1)
@@ -225,6 +226,11 @@ class _Layout:
         )  # fmt: skip
 
 
+def _positions(ticks: Ticks, grid: Grid, scale: Scale) -> Floats:
+    """Where ticks lie, as numbers whose squares can be summed."""
+    return grid.position(ticks) if scale.exact else np.clip(np.asarray(ticks, dtype=np.float64), -_FAR, _FAR)
+
+
 def _ticks(values: Sequence[int | float], scale: Scale) -> Ticks:
     return np.array(values, np.int64) if scale.exact else np.array(values, np.float64)
 
@@ -262,7 +268,7 @@ def _states(
     if len(np.unique(units[rest])) < k:
         return atoms, (), ()
     order = np.flatnonzero(rest)[np.argsort(ticks[rest], kind="stable")]
-    positions = grid.position(ticks[order]) if scale.exact else np.asarray(ticks[order], np.float64)
+    positions = _positions(ticks[order], grid, scale)
     heaped = (held >= k)[inverse[order]]
     cuts = _cuts(positions, units[order], k)
     which = np.searchsorted(cuts, positions, side="right").astype(np.int64)
