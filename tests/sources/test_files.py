@@ -241,3 +241,13 @@ def test_a_bad_file_spoils_no_other_table(tmp_path):
         assert reading.count('SELECT count(*) FROM "good"') == 1
         with pytest.raises(SourceError, match=r"bad\.csv can't be read, line 2"):
             reading.count('SELECT count(*) FROM "bad"')
+
+
+def test_three_hundred_columns_are_read(tmp_path):
+    (tmp_path / "data").mkdir()
+    table = pa.table({f"c{i}": pa.array(range(i, i + 30), pa.int64()) for i in range(300)})
+    pq.write_table(table, tmp_path / "data" / "p.parquet")
+    text = ",".join(table.column_names) + "\n" + ",".join(str(i) for i in range(300)) + "\n"
+    write(tmp_path, c__csv=text)
+    assert rows(source(tmp_path), "p", key=("c7",)).equals(table)
+    assert rows(source(tmp_path), "c").num_columns == 300

@@ -19,7 +19,7 @@ from twinlake.schema import Table, quoted
 from twinlake.sources.carry import Limits, carry
 from twinlake.tables import ROWS_PER_GROUP
 
-MEMORY = "512MB"  # sorting spills to disk beyond this
+MEMORY = "1GB"  # sorting spills to disk beyond this
 LIMITS = Limits(days=(-(2**31) + 2, 2**31 - 2), ticks=(-(2**63) + 2, 2**63 - 2))  # the ends are DuckDB's infinities
 
 
@@ -31,7 +31,7 @@ def engine(scratch: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory(prefix="twinlake-sort-", dir=scratch) as spill:
         connection = duckdb.connect(":memory:", config={
             "memory_limit": MEMORY,
-            "threads": min(4, os.cpu_count() or 1),
+            "threads": threads(1),
             "temp_directory": spill,
             "arrow_lossless_conversion": True,  # uuid and json as such
             "autoinstall_known_extensions": False,
@@ -56,6 +56,7 @@ class DuckReading:
     def batches(self, table: Table) -> Iterator[pa.RecordBatch]:
         """Rows ordered by the key; see `protocols.Reading`."""
         with self._asking(table.name) as cursor:
+            cursor.execute(f"SET threads = {threads(len(table.columns))}")
             for batch in cursor.sql(self._select(table)).to_arrow_reader(ROWS_PER_GROUP):
                 yield carry(batch, table, limits=LIMITS)
 
@@ -76,6 +77,11 @@ class DuckReading:
         keys = table.key or (table.names if self.sorts_keyless else ())
         order = f" ORDER BY {', '.join(map(quoted, keys))}" if keys else ""
         return f"SELECT {columns} FROM {quoted(table.name)}{order}"
+
+
+def threads(columns: int) -> int:
+    """How many threads read a table: fewer for a wide one, as each holds a row group of all columns."""
+    return max(1, min(4, os.cpu_count() or 1, 200 // max(columns, 1)))
 
 
 @contextmanager
