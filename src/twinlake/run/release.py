@@ -12,6 +12,7 @@ from twinlake.run.job import Job
 from twinlake.run.judge import expected_gates, suites_hash
 from twinlake.run.record import Record
 from twinlake.run.sample import open_snapshot
+from twinlake.run.train import model_id
 from twinlake.run.wall import walled
 from twinlake.storage.manifest import Manifest, Origin, git_commit
 from twinlake.storage.publish import publish
@@ -44,13 +45,14 @@ def release(job: Job, record: Record) -> tuple[Release, Version]:
 
 
 def current_release(job: Job, extract: Extract) -> Release | None:
-    """The latest release, if it was made from the same rows with the same settings; None where something changed."""
+    """The latest release, if it was made from the same rows and model with the same settings; else None."""
     there = releases(job.layout, job.name)
     if not there:
         return None
     made = Record.load(job.layout, job.name, there[-1].name[:10])
-    same = (made.release, made.extract, made.settings) == (there[-1].name, extract.id, settings_hash(job))
-    return there[-1] if same else None
+    model = model_id(job, extract, retrain=job.pipeline.retrain.every is None)
+    now = (there[-1].name, extract.id, model, settings_hash(job))
+    return there[-1] if (made.release, made.extract, made.model, made.settings) == now else None
 
 
 def settings_hash(job: Job) -> str:

@@ -24,10 +24,7 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
     """
     with walled(job.layout, job.name, "learning"), job.layout.scratch(job.name) as scratch:
         extract = open_extract(job, record.need("extract"))
-        settings = model_settings(job, extract)
-        name = f"{settings}-{extract.id}"
-        newest = None if retrain else newest_model(job, settings)
-        home = job.layout.model(job.name, newest or name)
+        home = job.layout.model(job.name, model_id(job, extract, retrain=retrain))
         if not home.exists():
             units = assign_units(extract.learnt, job.pipeline.unit)
             model = generator(job).fit(
@@ -38,6 +35,13 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
             home.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(home)
         return record.save(job.layout, model=home.name)
+
+
+def model_id(job: Job, extract: Extract, *, retrain: bool) -> str:
+    """The id of the model that `train` learns or keeps."""
+    settings = model_settings(job, extract)
+    newest = None if retrain else newest_model(job, settings)
+    return newest or f"{settings}-{extract.id}"
 
 
 def open_model(job: Job, name: str) -> RelationalModel:
