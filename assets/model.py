@@ -21,16 +21,18 @@ class Learning(dg.Config):
 def model(pipeline: Pipeline, dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """One asset; it and all after it are skipped where the latest release was made from the same rows and settings."""
 
-    @dg.asset(
-        key=keys.model(pipeline.name),
+    spec = dg.AssetSpec(
+        keys.model(pipeline.name),
         deps=[keys.real(pipeline.name, table) for table in pipeline.tables],
         group_name=keys.group(pipeline.name),
         description=f"What {pipeline.generator.name} has learnt of the real tables. It stays in the vault.",
         owners=pipeline.owners,
         kinds={pipeline.generator.name},
-        partitions_def=dates,
-        pool=keys.pool(pipeline.name),
-        output_required=False,
+        skippable=True,
+    )
+
+    @dg.multi_asset(
+        name=keys.step(pipeline.name, "model"), specs=[spec], partitions_def=dates, pool=keys.pool(pipeline.name)
     )
     def learnt_model(
         context: dg.AssetExecutionContext, config: Learning, project: Project
@@ -44,6 +46,6 @@ def model(pipeline: Pipeline, dates: dg.PartitionsDefinition[str]) -> dg.AssetsD
             record = train(stage.job, stage.record, retrain=retrain, progress=stage.progress)
             name = record.need("model")
             made = metadata.model(extract, name, pipeline)
-        yield dg.MaterializeResult(metadata=made, data_version=dg.DataVersion(name))
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=made, data_version=dg.DataVersion(name))
 
     return learnt_model

@@ -17,7 +17,6 @@ def whole(pipeline: Pipeline) -> Job:
         keys.job(pipeline.name),
         selection=dg.AssetSelection.groups(keys.group(pipeline.name)),
         description=f"Extract, learn, sample, check, release. {pipeline.description}",
-        owners=pipeline.owners,
     )
 
 
@@ -27,7 +26,6 @@ def retrain(pipeline: Pipeline) -> Job:
     return dg.define_asset_job(
         keys.retrain_job(pipeline.name),
         selection=dg.AssetSelection.assets(model, *(keys.real(pipeline.name, t) for t in pipeline.tables)),
-        config={"ops": {model.to_python_identifier(): {"config": {"retrain": True}}}},
+        config={"ops": {keys.step(pipeline.name, "model"): {"config": {"retrain": True}}}},
         description=f"Extract and learn a new model, which the next snapshot uses. {pipeline.description}",
-        owners=pipeline.owners,
     )
