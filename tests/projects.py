@@ -1,4 +1,4 @@
-"""Whole small projects for tests of stages and commands: the clinic as a DuckDB file, and what a pipeline needs of it."""
+"""Whole small projects for tests of stages and commands: the clinic as a DuckDB file, and its pipeline."""
 
 import json
 from pathlib import Path

@@ -47,7 +47,7 @@ def test_every_row_satisfies_the_predicate_and_their_number_is_exact(model):
 
 
 def test_a_predicate_that_nothing_satisfies_is_told(model):
-    with pytest.raises(GeneratorError, match='rows that satisfy "city = \'Rome\'"'):
+    with pytest.raises(GeneratorError, match="rows that satisfy \"city = 'Rome'\""):
         model.sample(5, where="city = 'Rome'")
 
 

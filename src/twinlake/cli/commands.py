@@ -35,7 +35,7 @@ def init(url: str, name: str | None) -> None:
         from twinlake.run.init import name_for
         from twinlake.storage.layout import Layout
 
-        layout = Layout.find(Path.cwd())
+        layout = Layout.find_or(Path.cwd())
         made = draft(url, name or name_for(url), layout=layout, progress=told)
     click.echo(f"wrote {made.pipeline.relative_to(layout.root)} and {len(made.suites)} suites beside it")
     for column in made.personal:

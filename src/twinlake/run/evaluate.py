@@ -45,15 +45,10 @@ def evaluate(
 
     All three hold the same tables with the same columns; raises DataError where they don't.
     """
-    for other, what in ((holdout, "holdout"), (synthetic, "synthetic")):
-        missing = [n for n in real.schema.names if n not in other.schema.names]
-        if missing:
-            raise DataError(
-                f"the {what} tables lack {listed(missing)}", allowed=f"they have {listed(other.schema.names)}"
-            )
+    holdout, synthetic = (_like(t, real, what) for t, what in ((holdout, "holdout"), (synthetic, "synthetic")))
     case = Case(
         real=real,
-        holdout=_typed(holdout, real),
+        holdout=holdout,
         synthetic=synthetic,
         unit=unit,
         gates=gates or Gates(),
@@ -69,5 +64,12 @@ def _unkept(_error: Exception) -> str:
     return "no log: nothing of real rows is written outside a project"
 
 
-def _typed(tables: Tables, like: Tables) -> Tables:
-    return Tables(like.schema, {n: tables[n] for n in like.schema.names})
+def _like(tables: Tables, real: Tables, what: str) -> Tables:
+    """The same tables under the real ones' schema; where each side has one table, its name does not matter."""
+    names = dict(zip(real.schema.names, real.schema.names, strict=True))
+    if len(real) == len(tables) == 1:
+        names = {real.schema.names[0]: tables.schema.names[0]}
+    missing = [n for n in names.values() if n not in tables.schema.names]
+    if missing:
+        raise DataError(f"the {what} tables lack {listed(missing)}", allowed=f"they have {listed(tables.schema.names)}")
+    return Tables(real.schema, {name: tables[own] for name, own in names.items()})

@@ -13,6 +13,7 @@ from twinlake.expectations.draft import draft_suite
 from twinlake.expectations.suite import write_suite
 from twinlake.generators.personal import detect
 from twinlake.generators.protocols import Progress
+from twinlake.hashing import Hashes
 from twinlake.project.notation import write_column, write_reference
 from twinlake.run.wall import walled
 from twinlake.schema import Kind, Schema, Table, quoted
@@ -22,6 +23,7 @@ from twinlake.sources.registry import open_source
 from twinlake.storage.layout import Layout
 from twinlake.storage.versions import add_pipeline
 from twinlake.tables import Tables
+from twinlake.units import assign_units
 
 LOOKED_AT = 5_000  # values of a column that are looked at to tell whether it is personal
 SMALL = 100  # tables with fewer rows may be lookup lists
@@ -51,8 +53,9 @@ def init(url: str, name: str, *, layout: Layout, progress: Progress | None = Non
         tables = Tables.open(scratch / "all")
         personal = _personal(tables)
         rows = {n: tables.rows(n) for n in filled.names}
-        suites = tuple(_write_suite(layout, name, _marked(t, personal), tables) for t in filled)
-    unit = guess_unit(filled, {t for t, _ in personal})
+        unit = guess_unit(filled, {t for t, _ in personal})
+        units = assign_units(tables, unit)
+        suites = tuple(_write_suite(layout, name, _marked(t, personal), tables, units[t.name]) for t in filled)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(_text(url, name, filled, personal, rows, unit, empty, skipped), encoding="utf-8")
     add_pipeline(layout, name)
@@ -98,7 +101,7 @@ def _personal(tables: Tables) -> dict[tuple[str, str], str]:
     for table in tables.schema:
         for name in (n for n in table.names if n not in table.identifiers):
             values = tables.columns(table.name, [name])[name].slice(0, LOOKED_AT).combine_chunks()
-            if provider := detect(name, values):
+            if provider := detect(name, values, table=table.name):
                 found[table.name, name] = provider
     return found
 
@@ -111,10 +114,10 @@ def _marked(table: Table, personal: Mapping[tuple[str, str], str]) -> Table:
     return replace(table, columns=tuple(columns))
 
 
-def _write_suite(layout: Layout, name: str, table: Table, tables: Tables) -> Path:
+def _write_suite(layout: Layout, name: str, table: Table, tables: Tables, units: Hashes | None) -> Path:
     file = layout.suite_file(name, table.name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_suite(file, draft_suite(table, tables[table.name]))
+    write_suite(file, draft_suite(table, tables[table.name], units=units))
     return file
 
 

@@ -1,9 +1,11 @@
 """What would go wrong: reads everything, connects, asks the source; runs nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from twinlake.errors import ProjectError, TwinlakeError
+from twinlake.generators.providers import check_locale, check_provider
 from twinlake.run.job import Job
 from twinlake.run.judge import read_suites
 from twinlake.run.train import generator
@@ -29,9 +31,18 @@ def _found(job: Job) -> Iterator[TwinlakeError]:
             yield from _each(error)
 
 
-def _generators(job: Job) -> list[TwinlakeError]:
-    generator(job)
-    return []
+def _generators(job: Job) -> Iterator[TwinlakeError]:
+    made_up = {text: c.provider for text, c in job.pipeline.columns.items() if c.provider}
+    looks: list[Callable[[], object]] = [
+        lambda: generator(job),
+        lambda: check_locale(job.pipeline.snapshot.locale),
+        *(partial(check_provider, p, where=f"{job.name}.yaml, columns.{text}") for text, p in made_up.items()),
+    ]
+    for look in looks:
+        try:
+            look()
+        except TwinlakeError as error:
+            yield error
 
 
 def _source(job: Job) -> list[TwinlakeError]:

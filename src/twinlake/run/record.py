@@ -30,6 +30,16 @@ class Record:
         return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else cls(pipeline, date)
 
     def save(self, layout: Layout, **made: str | None) -> Self:
+        """The record with what a stage made; where that is new, stages after it are forgotten."""
+        if all(getattr(self, name) == value for name, value in made.items()):
+            return self
+        names = ("extract", "model", "snapshot", "release", "settings")
+        last = max(names.index(n) for n in made)
+        new = replace(self, **dict.fromkeys(names[last + 1 :]), **made)  # type: ignore[arg-type]  # names are fields
+        file = layout.record(pipeline, date)
+        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else cls(pipeline, date)
+
+    def save(self, layout: Layout, **made: str | None) -> Self:
         """The record with what a stage made; stages after it are forgotten."""
         names = ("extract", "model", "snapshot", "release", "settings")
         last = max(names.index(n) for n in made)

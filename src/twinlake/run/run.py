@@ -16,6 +16,8 @@ from twinlake.storage.release import Release
 from twinlake.storage.versions import Version
 from twinlake.verdict import Verdict, blocking
 
+SMALL = 100  # rows below which a table may be a lookup list
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -48,7 +50,11 @@ class Outcome:
     def lines(self) -> list[str]:
         """What a person should know next, a sentence each."""
         if self.release is None:
-            return ["Nothing was released; what was served before is still served."]
+            small = sorted({v.table for v in self.verdicts if v.blocks and 0 < v.n < SMALL})
+            return [
+                *(f"{t} has few rows: if it is a lookup list that anyone may see, give it public: true" for t in small),
+                "Nothing was released; what was served before is still served.",
+            ]
         return [
             *([self.version.sentence] if self.version and self.version.sentence else []),
             f"The page to read: {self.release.folder / 'report.html'}",

@@ -35,6 +35,14 @@ class Layout:
             fix="Change into the project, or start one with: twinlake init URL NAME",
         )])  # fmt: skip
 
+    @classmethod
+    def find_or(cls, start: Path) -> "Layout":
+        """The project that `start` lies in; where there is none, a new one at `start`."""
+        try:
+            return cls.find(start)
+        except ProjectError:
+            return cls(start.resolve())
+
     @property
     def pipelines(self) -> Path:
         """The folder of pipeline files."""
