@@ -37,7 +37,8 @@ unit: $(READY)
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
 
 ui: $(READY)
-	@$(BIN)/dagster dev
+	@mkdir -p data/dagster && cp dagster.yaml data/dagster/
+	@DAGSTER_HOME="$(CURDIR)/data/dagster" $(BIN)/dagster dev
 
 clean:
 	rm -rf .venv data

@@ -20,7 +20,6 @@ class Learning(dg.Config):
 
 def model(pipeline: Pipeline, dates: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     """One asset; it and all after it are skipped where the latest release was made from the same rows and settings."""
-
     spec = dg.AssetSpec(
         keys.model(pipeline.name),
         deps=[keys.real(pipeline.name, table) for table in pipeline.tables],
