@@ -12,7 +12,7 @@ from twinlake.random import derive
 from twinlake.schema import Schema
 from twinlake.sources.protocols import Source
 from twinlake.sources.registry import open_source
-from twinlake.storage.layout import Layout
+from twinlake.storage.layout import Layout, private
 from twinlake.storage.secret import vault_secret
 
 
@@ -45,7 +45,8 @@ class Job:
     @cached_property
     def source(self) -> Source:
         """Where the real tables come from."""
-        return open_source(self.pipeline.source.get_secret_value(), root=self.layout.root)
+        spill = private(private(self.layout.vault) / "spill")  # sorting may write real rows to the disk
+        return open_source(self.pipeline.source.get_secret_value(), root=self.layout.root, scratch=spill)
 
     def schema(self) -> Schema:
         """The catalog's schema with what the pipeline file says; raises ProjectError with every mistake."""

@@ -4,11 +4,13 @@ import datetime as dt
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from twinlake.errors import DataError
 from twinlake.storage.layout import Layout
+
+STAGES = ("extract", "model", "snapshot", "release", "settings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +33,12 @@ class Record:
 
     def save(self, layout: Layout, **made: str | None) -> Self:
         """The record with what a stage made; where that is new, stages after it are forgotten."""
-        if all(getattr(self, name) == value for name, value in made.items()):
-            return self
-        names = ("extract", "model", "snapshot", "release", "settings")
-        last = max(names.index(n) for n in made)
-        new = replace(self, **dict.fromkeys(names[last + 1 :]), **made)  # type: ignore[arg-type]  # names are fields
-        file = layout.record(pipeline, date)
-        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else cls(pipeline, date)
-
-    def save(self, layout: Layout, **made: str | None) -> Self:
-        """The record with what a stage made; stages after it are forgotten."""
-        names = ("extract", "model", "snapshot", "release", "settings")
-        last = max(names.index(n) for n in made)
-        new = replace(self, **dict.fromkeys(names[last + 1 :]), **made)  # type: ignore[arg-type]  # names are fields
         file = layout.record(self.pipeline, self.date)
+        if file.exists() and all(getattr(self, name) == value for name, value in made.items()):
+            return self
+        last = max(STAGES.index(name) for name in made)
+        changes: dict[str, Any] = {**dict.fromkeys(STAGES[last + 1 :]), **made}
+        new = replace(self, **changes)
         file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_suffix(f".{os.getpid()}")
         beside.write_text(json.dumps(asdict(new), indent=2), encoding="utf-8")
@@ -55,9 +49,8 @@ class Record:
         """The id a stage made; raises DataError where it has not run."""
         made: str | None = getattr(self, stage)
         if made is None:
-            raise DataError(
-                f"{self.pipeline} has no {stage} for {self.date}", fix=f"Run the stage that makes the {stage} first"
-            )
+            what, fix = f"{self.pipeline} has no {stage} for {self.date}", f"Run the stage that makes the {stage} first"
+            raise DataError(what, fix=fix)
         return made
 
 

@@ -69,7 +69,8 @@ def run(
     Raises BusyError where another run of the pipeline is under way.
     """
     with pipeline_lock(job.layout, job.name) if locked else nullcontext():
-        record = extract(job, Record(job.name, date or today(job.pipeline.snapshot.timezone)), progress=progress)
+        record = Record.load(job.layout, job.name, date or today(job.pipeline.snapshot.timezone))
+        record = extract(job, record, progress=progress)
         if served := current_release(job, open_extract(job, record.need("extract"))):
             return Outcome(tuple(served.manifest.verdicts), served, None, fresh=False)
         return _onward(job, record, workers, progress or _silent)
