@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twinlake.cli.screen import MISTAKE, progress, sentences
+from twinlake.cli.screen import MISTAKE, encoding, progress, sentences
 from twinlake.version import VERSION
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def run(name: str, workers: int, date: str | None) -> None:
         job = Job.open(name)
         with progress() as told:
             outcome = whole(job, date=date, workers=workers, progress=told)
-        click.echo(render_text(outcome.verdicts, title=f"{job.name} · {outcome.title}"))
+        name = outcome.release.name if outcome.release else None
+        title = f"{job.name} · {outcome.title}"
+        click.echo(render_text(outcome.verdicts, title=title, release=name, encoding=encoding()))
         for line in outcome.lines():
             click.echo(line)
         sys.exit(1 if outcome.refused else 0)
@@ -180,7 +182,8 @@ def report(release: str) -> None:
         from twinlake.storage.release import find_release
 
         found = find_release(Layout.find(Path.cwd()), release)
-        click.echo(render_text(found.manifest.verdicts, title=f"{found.pipeline} · {found.name}"))
+        verdicts, title = found.manifest.verdicts, f"{found.pipeline} · {found.name}"
+        click.echo(render_text(verdicts, title=title, release=found.name, encoding=encoding()))
         click.echo(f"the page: {found.folder / 'report.html'}")
 
 

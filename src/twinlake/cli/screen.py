@@ -31,6 +31,11 @@ def sentences() -> Iterator[None]:
         sys.exit(0)
 
 
+def encoding() -> str:
+    """What standard output can hold."""
+    return sys.stdout.encoding or "utf-8"
+
+
 @contextmanager
 def progress() -> Iterator["Told"]:
     """A bar per stage on a terminal, a line per stage elsewhere; on standard error."""

@@ -85,9 +85,9 @@ class _Pen:
 
 
 def _rows(pen: _Pen, verdicts: Sequence[Verdict], *, header: bool) -> Table:
-    table = Table(box=None, show_header=header, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, show_header=header, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("", width=2)
-    table.add_column("gate", width=21, overflow="fold")
+    table.add_column("gate", width=25, overflow="fold")
     widths = {"value": 7, "95 % interval": 14, "baseline": 8, "limit": 8, "rows": 9}
     for name, width in widths.items():
         table.add_column(name, width=width, justify="left" if "%" in name else "right", overflow="fold")

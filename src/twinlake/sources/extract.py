@@ -10,7 +10,7 @@ from twinlake.sources.protocols import Reading, Source
 from twinlake.tables import TableWriter, write_schema
 
 Progress = Callable[[str, int, int], None]
-"""Called with the table, how many of its rows are written, and how many there are."""
+"""Called with what is extracted, how many of its rows are written, and how many there are."""
 
 
 def extract(source: Source, schema: Schema, folder: Path, *, progress: Progress | None = None) -> None:
@@ -43,7 +43,7 @@ def _extract_table(reading: Reading, table: Table, folder: Path, *, label: str, 
         for batch in reading.batches(table):
             writer.write(batch)
             if progress:
-                progress(table.name, writer.rows, total)
+                progress(f"extract {table.name}", writer.rows, total)
     if not writer.rows:
         raise no_rows(table.name, label)
 
