@@ -25,7 +25,9 @@ def people() -> pa.Table:
     return clinic(500)["subjects"].select(list(LEARNT.names))
 
 
-@pytest.fixture(scope="module", params=QUICK)
+@pytest.fixture(
+    scope="module", params=["gaussian_copula", pytest.param("ctgan", marks=pytest.mark.slow), "tvae"]
+)  # fmt: skip
 def model(request):
     generator = table_generator(request.param, secret=KEY, **QUICK[request.param])
     return generator.fit(people(), LEARNT, units=None, context=None, rng=stream(0))
