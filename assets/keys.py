@@ -1,4 +1,7 @@
-"""The names of everything in the graph: nouns, all of them here."""
+"""The names of everything in the graph: nouns, all of them here.
+
+The UI shows the last part of a key alone, so that part says which stage's table it is.
+"""
 
 import hashlib
 import keyword
@@ -21,7 +24,7 @@ def safe(name: str) -> str:
 
 def real(pipeline: str, table: str) -> dg.AssetKey:
     """The real rows of a table."""
-    return dg.AssetKey([safe(pipeline), "real", safe(table)])
+    return dg.AssetKey([safe(pipeline), f"real_{safe(table)}"])
 
 
 def model(pipeline: str) -> dg.AssetKey:
@@ -31,7 +34,7 @@ def model(pipeline: str) -> dg.AssetKey:
 
 def synthetic(pipeline: str, table: str) -> dg.AssetKey:
     """The synthetic rows of a table."""
-    return dg.AssetKey([safe(pipeline), "synthetic", safe(table)])
+    return dg.AssetKey([safe(pipeline), f"synthetic_{safe(table)}"])
 
 
 def release(pipeline: str) -> dg.AssetKey:

@@ -13,7 +13,7 @@ ODD = [
 
 
 def test_plain_names_stay_as_they_are():
-    assert keys.real("adult", "people").path == ["adult", "real", "people"]
+    assert keys.real("adult", "people").path == ["adult", "real_people"]
     assert keys.safe("People_2") == "People_2"
 
 

@@ -72,7 +72,7 @@ def test_a_run_goes_all_the_way_to_a_release_that_answers_sql(released):
 
 
 def test_real_tables_show_counts_and_types_only(released):
-    shown = materialized(released[1], "clinic/real/subjects").metadata
+    shown = materialized(released[1], "clinic/real_subjects").metadata
     assert set(shown) == {"dagster/row_count", "dagster/column_schema", "table", "held back", "extract"}
     assert shown["dagster/row_count"].value == 1500
 
@@ -84,14 +84,14 @@ def test_versions_are_those_of_the_data(released):
     def version(asset: str) -> str:
         return (materialized(result, asset).tags or {})["dagster/data_version"]
 
-    assert version("clinic/real/visits") == record.extract
+    assert version("clinic/real_visits") == record.extract
     assert version("clinic/model") == record.model
-    assert version("clinic/synthetic/visits") == version("clinic/release") == made.manifest.snapshot
+    assert version("clinic/synthetic_visits") == version("clinic/release") == made.manifest.snapshot
 
 
 def test_checks_carry_the_numbers_of_verdicts(released):
     found = {(e.asset_key.to_user_string(), e.check_name): e for e in released[1].get_asset_check_evaluations()}
-    shown = found["clinic/synthetic/subjects", "column_shape"]
+    shown = found["clinic/synthetic_subjects", "column_shape"]
     assert shown.passed
     assert shown.severity is dg.AssetCheckSeverity.ERROR
     assert shown.metadata["limit"].value == 0.8

@@ -50,4 +50,4 @@ def test_a_tick_is_for_the_date_of_the_pipelines_clock(tmp_path, zone, date):
 def test_the_retrain_job_stops_at_the_model(tmp_path):
     job = loaded(tmp_path, PIPELINE + RETRAIN).get_job("clinic_retrain")
     made = {k.to_user_string() for k in job.asset_layer.selected_asset_keys}
-    assert made == {"clinic/real/wards", "clinic/real/subjects", "clinic/real/visits", "clinic/model"}
+    assert made == {"clinic/real_wards", "clinic/real_subjects", "clinic/real_visits", "clinic/model"}
