@@ -94,13 +94,13 @@ def verdict(given: Verdict) -> Metadata:
     known = {n: x for n, x in numbers.items() if x is not None and math.isfinite(x)}
     shown: Metadata = {n: dg.MetadataValue.float(float(x)) for n, x in known.items()}
     limit = {"limit": dg.MetadataValue.float(float(given.limit)), "bound": dg.MetadataValue.text(bounded(given))}
-    parts = [(name, measure(x)) for name, x in worst_parts(given, most=2 * WORST)]
+    parts = ", ".join(f"{printable(name)} {measure(x)}" for name, x in worst_parts(given, most=WORST))
     return {
         **shown,
         **(limit if given.value is not None else {}),
         "n": dg.MetadataValue.int(given.n),
         "reason": dg.MetadataValue.text(given.reason),
-        **({"worst parts": dg.MetadataValue.md(_table(("part", "value"), parts))} if parts else {}),
+        **({"worst parts": dg.MetadataValue.text(parts)} if parts else {}),
     }
 
 

@@ -1,8 +1,9 @@
 """The dates a pipeline has snapshots of: its partitions.
 
-Daily, not dynamic: whoever clicks "Materialize" finds today's date chosen already, a schedule needs no bookkeeping to
-add it, and no instance has to remember any. They begin with the first run that the vault remembers, so that no date is
-shown as missing on which Twinlake wasn't there yet; before it with yesterday, for a run launched about midnight.
+Daily, not dynamic: whoever clicks "Materialize" and "Latest" runs today's without typing a date, a schedule needs no
+bookkeeping to add it, and no instance has to remember any. They begin with the first run that the vault remembers, so
+that no date is shown as missing on which Twinlake wasn't there yet; before it with yesterday, for a run launched about
+midnight.
 """
 
 import datetime as dt

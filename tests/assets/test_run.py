@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pyarrow as pa
 import pytest
 from dagsters import DATE, LATER, NEXT, ended, launch, sentence, told
@@ -11,6 +12,7 @@ from projects import PIPELINE, make_project, write_duckdb, write_suite
 from scenario import SCHEMA, clinic
 
 from twinlake.run.record import Record
+from twinlake.schema import quoted
 from twinlake.storage.lake import query
 from twinlake.storage.layout import Layout
 from twinlake.storage.lock import pipeline_lock
@@ -18,6 +20,12 @@ from twinlake.storage.release import releases
 from twinlake.tables import Tables
 
 CANARY, EXTREME = "Kanarienvogelberg", "8765432.19"
+ODD = """\
+source: duckdb:///clinic.duckdb
+tables: {'say "x" ü/1': {key: group}, select: {key: group}, order items: {key: group}}
+generator: {name: marginals, seed: 7}
+gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65}}
+"""
 STAGES = ["real", "real_checks", "model", "synthetic", "gates", "release"]
 
 
@@ -176,6 +184,24 @@ def test_wrong_input_is_a_sentence_and_is_not_tried_again(again, instance):
     assert "elsewhere.duckdb" in sentence(result)
     assert failed.error.cause is None
     assert failed.error.context is None
+
+
+def test_tables_of_any_name_go_all_the_way(tmp_path, instance):
+    names = ['say "x" ü/1', "select", "order items"]
+    layout = make_project(tmp_path / "project", pipeline=ODD)
+    with duckdb.connect(str(layout.root / "clinic.duckdb")) as connection:
+        for name in names:
+            connection.execute(
+                f"""CREATE TABLE {quoted(name)} AS
+                SELECT i AS "group", i % 7 AS "a|b", 'v' || (i % 3) AS "%" FROM range(900) t(i)"""
+            )
+            write_suite(layout, name, "expect_table_row_count_to_be_between", {"min_value": 1})
+    result = launch(layout, instance)
+    assert result.success, sentence(result)
+    assert query(layout, 'SELECT count(*) AS n FROM clinic."say ""x"" ü/1"').to_pylist() == [{"n": 900}]
+    shown = [e.materialization.metadata["table"].value for e in result.get_asset_materialization_events()
+             if "synthetic" in str(e.asset_key)]  # fmt: skip
+    assert shown == names
 
 
 def test_between_two_retrainings_snapshots_use_the_newest_model_and_a_new_one_is_used_at_once(again, instance):
