@@ -59,30 +59,30 @@ SELECT i, (ARRAY['tea', 'coffee', 'cups', 'sweets', 'books'])[1 + i % 5],
        round((3 + 40 * random() ^ 2)::numeric, 2)
 FROM generate_series(0, 39) AS i;
 
+-- Young people take the newsletter; languages differ from city to city.
 INSERT INTO customers
 SELECT 1000 + 7 * i, first || ' ' || last, lower(first) || '.' || lower(last) || i || '@mail.test',
-       md5('customer ' || i)::uuid,
-       CASE WHEN random() < 0.95 THEN date '2006-01-01' - (20000 * (1 - sqrt(random())))::integer END,
-       (ARRAY['Bern', 'Bern', 'Bern', 'Basel', 'Basel', 'Chur'])[1 + floor(6 * random())::integer],
-       random() < 0.4,
-       jsonb_build_object('language', (ARRAY['de', 'de', 'fr', 'it'])[1 + floor(4 * random())::integer],
+       md5('customer ' || i)::uuid, born, city, random() < CASE WHEN born > date '1988-01-01' THEN 0.7 ELSE 0.15 END,
+       jsonb_build_object('language', CASE WHEN random() < 0.7 THEN 'de'
+                                           WHEN city = 'Bern' THEN 'fr' WHEN city = 'Chur' THEN 'it' ELSE 'en' END,
                           'theme', (ARRAY['light', 'dark'])[1 + floor(2 * random())::integer]),
        timestamptz '2024-01-01' + interval '1 second' * floor(61200000 * random())
 FROM (
     SELECT i, (ARRAY['Anna', 'Ben', 'Clara', 'David', 'Eva', 'Felix', 'Gina', 'Hugo'])[1 + floor(8 * random())::integer] AS first,
-           (ARRAY['Ammann', 'Brunner', 'Caduff', 'Dubois', 'Egli', 'Ferrari', 'Graf'])[1 + floor(7 * random())::integer] AS last
+           (ARRAY['Ammann', 'Brunner', 'Caduff', 'Dubois', 'Egli', 'Ferrari', 'Graf'])[1 + floor(7 * random())::integer] AS last,
+           (ARRAY['Bern', 'Bern', 'Bern', 'Basel', 'Basel', 'Chur'])[1 + floor(6 * random())::integer] AS city,
+           CASE WHEN random() < 0.95 THEN date '2006-01-01' - (20000 * (1 - sqrt(random())))::integer END AS born
     FROM generate_series(1, 10000) AS i
 ) AS people;
 
--- Who takes the newsletter orders more; elder people pay by invoice; orders come in the months after joining.
+-- Who takes the newsletter orders more; elder people pay by invoice; gifts come in a box that costs.
 INSERT INTO orders
 SELECT row_number() OVER (ORDER BY c.id, n) * 3 + 50000, c.id, c.joined + interval '1 second' * floor(14400000 * random()),
        CASE WHEN random() < 0.15 THEN 'transfer'
             WHEN random() < CASE WHEN c.born < date '1975-01-01' THEN 0.7 ELSE 0.25 END THEN 'invoice'
             ELSE 'card' END::payment,
-       (ARRAY[0, 4.90, 7.90])[1 + floor(3 * random())::integer],
-       random() < 0.1
-FROM customers AS c, generate_series(1, 5) AS n
+       CASE WHEN gift THEN 7.90 ELSE (ARRAY[0, 0, 4.90])[1 + floor(3 * random())::integer] END, gift
+FROM customers AS c, LATERAL (SELECT random() + 0 * c.id < 0.2 AS gift) AS wish, generate_series(1, 5) AS n
 WHERE random() < CASE WHEN c.newsletter THEN 0.5 ELSE 0.25 END;
 
 INSERT INTO order_items
