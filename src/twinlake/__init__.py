@@ -1,16 +1,16 @@
 """Twinlake: synthetic twins of database tables, checked, versioned, served as SQL.
 
-    import twinlake as tl
-
-    people = tl.read("people.parquet")
-    model = tl.fit(people, generator="forest", seed=7)
-    drawn = model.sample(rows="1.0x")
+Example:
+    >>> import twinlake as tl
+    >>> people = tl.read("people.parquet")
+    >>> model = tl.fit(people, generator="forest", seed=7)
+    >>> drawn = model.sample(rows="1.0x")
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from twinlake.version import VERSION as __version__
+from twinlake.version import VERSION
 
 if TYPE_CHECKING:
     from twinlake.run.evaluate import Scorecard, evaluate
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twinlake.tables import Tables
     from twinlake.verdict import Verdict
 
+__version__ = VERSION
 __all__ = ["Model", "Scorecard", "Tables", "Verdict", "__version__", "evaluate", "fit", "load", "read"]
 
 _HOMES = {

@@ -135,7 +135,7 @@ def test_no_leaf_holds_fewer_units_than_asked():
     codes[:, 2] = (codes[:, 0] + codes[:, 1]) % 8
     units = np.repeat(np.arange(400), 10)
     ranks = {i: np.arange(8, dtype=np.int32) for i in (0, 1)}
-    growth = Growth(trees=1, share=1.0, min_leaf=60, depth=14)
+    growth = Growth(trees=1, share=1.0, min_leaf=60, depth=14, penalty=0.0)
     bag = Bag.grow(codes, 2, ranks, units, growth=growth, rng=stream(1))
     smallest = np.bincount(bag._walk(bag._ranked(codes), np.zeros(4_000, np.int32)))
     assert smallest[smallest > 0].min() >= 60  # rows
@@ -147,7 +147,7 @@ def test_a_leaf_of_one_unit_takes_the_shares_of_what_is_above_it():
     units = np.r_[np.arange(1_000), np.full(100, 1_000)]  # one unit holds all rows with x = 1, and alone has y = 2
     bag = Bag.grow(
         np.c_[x, y].astype(np.int32), 1, {0: np.arange(2, dtype=np.int32)}, units,
-        growth=Growth(trees=1, share=1.0, min_leaf=10, depth=5), rng=stream(0),
+        growth=Growth(trees=1, share=1.0, min_leaf=10, depth=5, penalty=0.0), rng=stream(0),
     )  # fmt: skip
     ones = bag.draw(np.ones((5_000, 2), np.int32), stream(1))
     assert np.mean(ones == 2) == pytest.approx(100 / 1_100, abs=0.02)
@@ -216,3 +216,23 @@ def test_a_table_of_300_columns_is_learnt():
 def test_settings_out_of_range_are_refused(setting, value):
     with pytest.raises(GeneratorError, match=f"setting {setting} of generator forest is out of range"):
         Forest(**{setting: value})
+
+
+def test_what_chance_explains_makes_no_cut():
+    rng = np.random.default_rng(0)
+    codes = np.asfortranarray(rng.integers(0, 64, (3000, 2)), dtype=np.int32)
+    ranks = {0: np.arange(64, dtype=np.int32)}
+    nodes = {}
+    for penalty in (0.0, 1.5):
+        growth = Growth(trees=1, share=1.0, min_leaf=20, depth=14, penalty=penalty)
+        nodes[penalty] = len(Bag.grow(codes, 1, ranks, np.arange(3000), growth=growth, rng=stream(0)).left)
+    assert nodes[1.5] < 10  # two columns that have nothing to do with each other
+    assert nodes[0.0] > 100
+
+
+def test_values_of_fewer_than_k_units_are_not_drawn_for_any_k():
+    rows = pa.table({"city": ["Bern"] * 200 + ["Chur"] * 15})
+    table = Table("t", (Column("city", pa.string()),))
+    for k, drawn in ((10, {"Bern", "Chur"}), (20, {"Bern"})):
+        model = Forest(k=k).fit(rows, table, units=None, context=None, rng=stream(1))
+        assert set(model.sample(2000, context=None, rng=stream(2))["city"].to_pylist()) == drawn

@@ -88,9 +88,9 @@ def run(name: str, workers: int, date: str | None) -> None:
         job = Job.open(name)
         with progress() as told:
             outcome = whole(job, date=date, workers=workers, progress=told)
-        name = outcome.release.name if outcome.release else None
+        released = outcome.release.name if outcome.release else None
         title = f"{job.name} · {outcome.title}"
-        click.echo(render_text(outcome.verdicts, title=title, release=name, encoding=encoding()))
+        click.echo(render_text(outcome.verdicts, title=title, release=released, encoding=encoding()))
         for line in outcome.lines():
             click.echo(line)
         sys.exit(1 if outcome.refused else 0)

@@ -26,6 +26,7 @@ import pyarrow as pa
 from twinlake.errors import GeneratorError, ModelError
 from twinlake.generators.saved import read_arrays, table_from_json, table_to_json, write_model
 from twinlake.generators.states.alphabet import Alphabet, alphabet_from_json, learn_alphabet
+from twinlake.generators.states.census import K
 from twinlake.generators.states.quantity import Quantity
 from twinlake.hashing import Hashes
 from twinlake.random import integer_seed
@@ -54,6 +55,7 @@ class Sdv:
     options: Mapping[str, Any] = field(default_factory=dict)
     rows: int = 100_000
     secret: bytes | None = field(default=None, repr=False)
+    k: int = K
 
     licence = "BUSL-1.1"
 
@@ -71,7 +73,7 @@ class Sdv:
     ) -> "SdvModel":
         """Learn the columns of `table`. SDV can't be given columns row by row, so context is left out."""
         del context
-        alphabets = tuple(learn_alphabet(data[c.name], c, units) for c in table.columns)
+        alphabets = tuple(learn_alphabet(data[c.name], c, units, k=self.k) for c in table.columns)
         missing = tuple(map(_missing, alphabets, data.columns))
         kept = np.sort(rng.permutation(data.num_rows)[: self.rows])
         frame = _frame(data.take(pa.array(kept)), alphabets, rng)

@@ -11,13 +11,20 @@ import pyarrow as pa
 
 from twinlake.generators.saved import read_arrays, table_from_json, table_to_json, write_model
 from twinlake.generators.states.alphabet import Alphabet, alphabet_from_json, decode, learn_alphabet
+from twinlake.generators.states.census import K
 from twinlake.hashing import Hashes
 from twinlake.schema import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Marginals:
-    """Learns each column on its own."""
+    """Learns each column on its own.
+
+    Attributes:
+        k: values held by fewer privacy units are never drawn.
+    """
+
+    k: int = K
 
     name = "marginals"
     licence = "Apache-2.0"
@@ -27,7 +34,7 @@ class Marginals:
     ) -> "MarginalsModel":
         """Learn the states of each column and their shares; context tells nothing about independent columns."""
         del context, rng
-        alphabets = tuple(learn_alphabet(data[c.name], c, units) for c in table.columns)
+        alphabets = tuple(learn_alphabet(data[c.name], c, units, k=self.k) for c in table.columns)
         return MarginalsModel(table, alphabets, tuple(map(_shares, alphabets, data.columns)))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from twinlake.errors import GeneratorError, ModelError, listed, nearest
 from twinlake.generators.protocols import TableGenerator, TableModel
 from twinlake.generators.saved import read_head
+from twinlake.generators.states.census import K
 
 _SDV = {"gaussian_copula": ("distribution",), "ctgan": ("epochs",), "tvae": ("epochs",)}
 _DISTRIBUTIONS = ("norm", "beta", "truncnorm", "uniform", "gamma", "gaussian_kde")
@@ -25,19 +26,20 @@ def licence(name: str) -> str:
 
 
 def table_generator(
-    name: str, *, secret: bytes | None = None, **settings: Any,  # noqa: ANN401 - settings come from a file
+    name: str, *, secret: bytes | None = None, k: int = K, **settings: Any,  # noqa: ANN401 - settings come from a file
 ) -> TableGenerator:  # fmt: skip
     """The generator of that name with its settings.
 
     Args:
         name: one of `names()`.
         secret: the key under which SDV's models, which are pickles, are saved; the others need none.
+        k: values held by fewer privacy units are never drawn.
         settings: of the generator; those not given have its defaults.
 
     Raises:
         GeneratorError: where the name or a setting is unknown or out of range, or its extra is not installed.
     """
-    return _maker(name)(name, secret, settings)
+    return _maker(name)(_Call(name, secret, k, settings))
 
 
 def read_table_model(folder: Path, *, secret: bytes | None = None) -> TableModel:
@@ -77,28 +79,37 @@ def _maker(name: str) -> "_Maker":
     return _MAKERS[name]
 
 
-def _forest(name: str, secret: bytes | None, settings: Mapping[str, Any]) -> TableGenerator:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Call:
+    """What a generator was asked for."""
+
+    name: str
+    secret: bytes | None = dataclasses.field(repr=False)
+    k: int
+    settings: Mapping[str, Any]
+
+
+def _forest(call: _Call) -> TableGenerator:
     from twinlake.generators.forest.generator import Forest
 
-    del secret
-    fields = {f.name: f for f in dataclasses.fields(Forest)}
-    _known(name, settings, fields)
-    for key, value in settings.items():
-        _number(name, key, value, whole=isinstance(fields[key].default, int))
-    return Forest(**settings)
+    fields = {f.name: f for f in dataclasses.fields(Forest) if f.name != "k"}
+    _known(call.name, call.settings, fields)
+    for key, value in call.settings.items():
+        _number(call.name, key, value, whole=isinstance(fields[key].default, int))
+    return Forest(k=call.k, **call.settings)
 
 
-def _marginals(name: str, secret: bytes | None, settings: Mapping[str, Any]) -> TableGenerator:
+def _marginals(call: _Call) -> TableGenerator:
     from twinlake.generators.marginals import Marginals
 
-    del secret
-    _known(name, settings, ())
-    return Marginals()
+    _known(call.name, call.settings, ())
+    return Marginals(k=call.k)
 
 
-def _sdv(name: str, secret: bytes | None, settings: Mapping[str, Any]) -> TableGenerator:
+def _sdv(call: _Call) -> TableGenerator:
     from twinlake.generators._sdv import Sdv
 
+    name, settings = call.name, call.settings
     _known(name, settings, (*_SDV[name], "rows"))
     rows = _number(name, "rows", settings.get("rows", 100_000), whole=True, low=100)
     if name == "gaussian_copula":
@@ -107,9 +118,9 @@ def _sdv(name: str, secret: bytes | None, settings: Mapping[str, Any]) -> TableG
             raise GeneratorError(
                 f"setting distribution of generator {name} is unknown", allowed=f"there are {listed(_DISTRIBUTIONS)}"
             )
-        return Sdv(name, {"default_distribution": distribution}, rows=int(rows), secret=secret)
+        return Sdv(name, {"default_distribution": distribution}, rows=int(rows), secret=call.secret, k=call.k)
     epochs = _number(name, "epochs", settings.get("epochs", 300), whole=True, low=1)
-    return Sdv(name, {"epochs": int(epochs), "enable_gpu": False}, rows=int(rows), secret=secret)
+    return Sdv(name, {"epochs": int(epochs), "enable_gpu": False}, rows=int(rows), secret=call.secret, k=call.k)
 
 
 def _known(name: str, settings: Mapping[str, Any], allowed: "dict[str, Any] | tuple[str, ...]") -> None:
@@ -131,5 +142,5 @@ def _number(name: str, key: str, value: Any, *, whole: bool, low: float | None =
     return float(value) if not whole else int(value)
 
 
-_Maker = Callable[[str, bytes | None, Mapping[str, Any]], TableGenerator]
+_Maker = Callable[[_Call], TableGenerator]
 _MAKERS: dict[str, _Maker] = {"forest": _forest, "marginals": _marginals, **dict.fromkeys(_SDV, _sdv)}

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -136,7 +136,7 @@ def fit(
     secret: bytes | None = None,
     locale: str = "en",
     progress: Progress | None = None,
-    **settings: str | float | bool,
+    **settings: Any,  # noqa: ANN401 - each generator's own
 ) -> Model:
     """Learn tables; `settings` are the generator's own. `secret` signs the models of generators that need pickles."""
     own = RelationalGenerator(table_generator(generator, secret=secret, **settings), locale=locale)

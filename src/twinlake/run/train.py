@@ -4,7 +4,7 @@ import hashlib
 import shutil
 
 from twinlake.errors import GeneratorError
-from twinlake.generators.protocols import Progress
+from twinlake.generators.protocols import Progress, TableGenerator
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
 from twinlake.project.pipeline import GeneratorChoice
@@ -79,8 +79,9 @@ def newest_model(job: Job, settings: str) -> str | None:
     return there[-1].name if there else None
 
 
-def _table_generator(job: Job, choice: GeneratorChoice):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _table_generator(job: Job, choice: GeneratorChoice) -> TableGenerator:
     try:
-        return table_generator(choice.name, secret=job.secret, **choice.settings)
+        k = job.pipeline.gates.privacy.min_units
+        return table_generator(choice.name, secret=job.secret, k=k, **choice.settings)
     except GeneratorError as error:
         raise GeneratorError(error.what, where=f"{job.name}.yaml", allowed=error.allowed, fix=error.fix) from None

@@ -18,12 +18,17 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How trees grow: how many, on what share of units, leaves of at least how many units, how deep."""
+    """How trees grow: how many, on what share of units, leaves of at least how many units, how deep.
+
+    A cut stays only if its likelihood ratio statistic G is above `penalty` for each state less one: chance alone gives
+    about 1, Akaike's criterion asks for 2. Cuts that chance explains would tell single rows.
+    """
 
     trees: int
     share: float
     min_leaf: int
     depth: int
+    penalty: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,7 @@ def _grow(x: npt.NDArray[np.float32], y: Ints, units: Ints, growth: Growth, rng:
         criterion="entropy",
         max_depth=growth.depth,
         min_samples_leaf=growth.min_leaf,
+        min_impurity_decrease=growth.penalty * (len(np.unique(y)) - 1) / (2 * len(y) * np.log(2)),
         random_state=integer_seed(rng),
     )
     tree = grower.fit(x, y, check_input=False).tree_

@@ -36,18 +36,22 @@ class Forest:
     Attributes:
         trees: per column, 1 to 256.
         share: of units that each tree sees, above 0 up to 1.
-        min_leaf: units that every leaf stands for where the table has enough rows, at least 10.
+        min_leaf: units that every leaf stands for where the table has enough rows, at least 10; never below k.
         depth: of trees, 1 to 30.
+        penalty: how much a cut must tell to be made, 0 to 10: 1 is what chance alone tells, 2 is Akaike's criterion.
         features: columns that one column may look at, at least 1.
         rows: that are learnt from at most, at least 1,000; above, whole units are left out.
+        k: values held by fewer privacy units are never drawn.
     """
 
     trees: int = 32
-    share: float = 0.3
-    min_leaf: int = 50
+    share: float = 0.4
+    min_leaf: int = 20
     depth: int = 14
+    penalty: float = 1.0
     features: int = 32
     rows: int = 200_000
+    k: int = K
 
     name = "forest"
     licence = "Apache-2.0"
@@ -58,6 +62,7 @@ class Forest:
         _within("share", self.share, 0.01, 1)
         _within("min_leaf", self.min_leaf, K, 10_000)
         _within("depth", self.depth, 1, 30)
+        _within("penalty", self.penalty, 0, 10)
         _within("features", self.features, 1, 1_000)
         _within("rows", self.rows, 1_000, 10_000_000)
 
@@ -66,9 +71,9 @@ class Forest:
     ) -> "ForestModel":
         """Learn the columns of `table`, each given those before it and the context."""
         ids = unit_ids(units, data.num_rows)
-        alphabets = [learn_alphabet(data[c.name], c, units) for c in table.columns]
+        alphabets = [learn_alphabet(data[c.name], c, units, k=self.k) for c in table.columns]
         given = [] if context is None else [
-            learn_alphabet(context[f.name], Column(f.name, f.type), units) for f in context.schema
+            learn_alphabet(context[f.name], Column(f.name, f.type), units, k=self.k) for f in context.schema
         ]  # fmt: skip
         rows = _some(ids, self.rows, rng)
         codes = encode(data.take(pa.array(rows)), alphabets)
@@ -108,8 +113,8 @@ class Forest:
     def _growth(self, units: int, columns: int) -> Growth:
         """Fewer trees for wide tables, smaller leaves for small ones; never below k units."""
         trees = min(self.trees, max(4, _TREES_IN_ALL // max(columns, 1)))
-        leaf = max(K, min(self.min_leaf, round(units * self.share) // 20))
-        return Growth(trees, self.share, leaf, self.depth)
+        leaf = max(self.k, min(self.min_leaf, round(units * self.share) // 20))
+        return Growth(trees, self.share, leaf, self.depth, self.penalty)
 
 
 @dataclass(frozen=True, slots=True)
