@@ -80,7 +80,10 @@ def _subjects(n: int, rng: np.random.Generator) -> pa.Table:
             "id": np.arange(n) * 3 + 1000,
             "name": [f"{f} Real{i}" for i, f in enumerate(first)],
             "email": [f"real{i}@clinic.example" for i in range(n)],
-            "born": [dt.date(2020, 1, 1) - dt.timedelta(days=int(a) * 365 + int(d)) for a, d in zip(age, rng.integers(0, 365, n), strict=True)],
+            "born": [
+                dt.date(2020, 1, 1) - dt.timedelta(days=int(a) * 365 + int(d))
+                for a, d in zip(age, rng.integers(0, 365, n), strict=True)
+            ],
             "sex": pa.array(np.where(male, "m", "f")).dictionary_encode(),
             "city": city,
             "income": [Decimal(f"{x:.2f}") for x in income],
