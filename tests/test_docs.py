@@ -10,12 +10,11 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
-from docs import ROOT, Shell, blocks, commands, follow
+from pages import ROOT, Shell, blocks, commands, follow
 from postgres import PASSWORD, binaries
 
 from twinlake.cli.commands import main
 from twinlake.project import json_schema, read_pipeline
-from twinlake.run.init import init
 from twinlake.storage.layout import Layout, private
 from twinlake.storage.secret import SIZE
 
@@ -170,9 +169,9 @@ def _keys() -> Iterator[tuple[str, dict[str, object]]]:
     """The sections of the reference with the keys and plain defaults that the JSON Schema has for them."""
     schema = json_schema()
     parts = {
-        "tables": "TableChoice", "columns": "ColumnChoice", "generator": "GeneratorChoice", "snapshot": "SnapshotChoice",
-        "retrain": "RetrainChoice", "gates.fidelity": "FidelityGates", "gates.privacy": "PrivacyGates",
-        "release": "ReleaseChoice",
+        "tables": "TableChoice", "columns": "ColumnChoice", "generator": "GeneratorChoice",
+        "snapshot": "SnapshotChoice", "retrain": "RetrainChoice",
+        "gates.fidelity": "FidelityGates", "gates.privacy": "PrivacyGates", "release": "ReleaseChoice",
     }  # fmt: skip
     yield "pipeline", _plain(schema)
     for section, name in parts.items():

@@ -15,6 +15,7 @@ _STATE = r"""
 eval "$COMMAND"
 LAST=$?
 export -n COMMAND LAST
+export PWD
 env -0 > "$STATE"
 exit $LAST
 """
@@ -38,23 +39,28 @@ class Said:
 
 @dataclass
 class Shell:
-    """Runs one command after another in a folder; what they export, and their exit status, is kept between them."""
+    """Runs one command after another; what they export, where they go and how they end is kept between them."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     status: int = 0
+    here: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start in the folder."""
+        self.here = self.folder
 
     def run(self, command: str) -> tuple[str, str]:
         """What a command prints on standard output and on standard error."""
         state = self.folder / ".state"
         told = {"COMMAND": command, "LAST": str(self.status), "STATE": str(state)}
         done = subprocess.run(
-            ["bash", "-c", _STATE], cwd=self.folder, env=self.environment | told, capture_output=True, text=True
+            ["bash", "-c", _STATE], cwd=self.here, env=self.environment | told, capture_output=True, text=True
         )
         pairs = (p.split("=", 1) for p in state.read_text().split("\0") if p)
         self.environment = {k: v for k, v in pairs if k not in ("_", "STATE")}
         state.unlink()
-        self.status = done.returncode
+        self.status, self.here = done.returncode, Path(self.environment["PWD"])
         return done.stdout, done.stderr
 
 
