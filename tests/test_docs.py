@@ -45,7 +45,6 @@ def checkout(tmp_path_factory, postgres) -> Iterator[Shell]:
         made_here = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
         whole = (ROOT / name).is_dir()
         shutil.copytree(ROOT / name, root / name, ignore=made_here) if whole else shutil.copy(ROOT / name, root)
-    Layout.find(root)
     secret = private(Layout(root).vault) / "secret"
     secret.touch(mode=0o600)
     secret.write_bytes(b"s" * SIZE)
