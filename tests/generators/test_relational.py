@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -449,3 +450,25 @@ def test_any_small_schema_gives_a_sound_twin(data: st.DataObject, tmp_path_facto
     made = fit(real).sample(tmp_path_factory.mktemp("any"), scale=scale, seed=1)
     sound(made)
     assert {n: made.rows(n) for n in made} == {n: max(1, round(scale * real.rows(n))) for n in real}
+
+
+def test_which_row_of_a_public_table_is_referred_to_is_learnt(tmp_path):
+    wards = Table("wards", (Column("ward", pa.string(), nullable=False),), key=("ward",), public=True)
+    stays = Table(
+        "stays",
+        (Column("ward", pa.string()), Column("days", pa.int64())),
+        references=(Reference(("ward",), "wards", ("ward",)),),
+    )
+    names = ["north"] * 900 + ["south"] * 297 + ["attic"] * 3  # the attic is rare, but its name is public
+    days = [1] * 900 + [9] * 300
+    rows = {
+        "wards": pa.table({"ward": ["north", "south", "attic", "empty"]}),
+        "stays": pa.table({"ward": names, "days": days}),
+    }
+    real = Tables(Schema((wards, stays)), rows)
+    model = RelationalGenerator(table_generator("forest")).fit(real, units=assign_units(real, None), seed=1)
+    drawn = model.sample(tmp_path / "s", scale=5, seed=2)["stays"].to_pylist()
+    shares = Counter(row["ward"] for row in drawn)
+    assert abs(shares["north"] / len(drawn) - 0.75) < 0.03
+    assert set(shares) == {"north", "south", "attic"}
+    assert {row["days"] for row in drawn if row["ward"] == "south"} == {9}

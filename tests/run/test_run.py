@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -229,6 +230,18 @@ def test_bad_input_is_told_in_a_sentence_and_nothing_is_left(again, changed, err
     assert sentence in str(told.value)
     assert [r.name for r in releases(again, "clinic")] == [DATE]
     assert not list((again.own_vault("clinic") / "scratch").iterdir())
+
+
+def test_rows_that_break_their_keys_are_told_before_anything_is_extracted(again):
+    with duckdb.connect(str(again.root / "clinic.duckdb")) as connection:
+        connection.execute("CREATE TABLE loose AS SELECT * FROM subjects UNION ALL (SELECT * FROM subjects LIMIT 3)")
+        connection.execute("CREATE TABLE lost AS SELECT id + 1 AS subject, city FROM subjects LIMIT 4")
+    tables = '  loose: {key: id}\n  lost: {references: ["subject -> subjects"]}\n  visits:'
+    again.pipeline_file("clinic").write_text(PIPELINE.replace("  visits:", tables))
+    with pytest.raises(ProjectError) as told:
+        run(job(again), date="2026-11-23")
+    assert "loose" in str(told.value)
+    assert "4 rows point to no row of subjects" in str(told.value)
 
 
 def test_a_run_that_is_killed_leaves_the_last_release_served_and_the_next_one_succeeds(again):

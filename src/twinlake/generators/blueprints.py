@@ -1,5 +1,6 @@
 """All that is learnt of one table: how its keys, references, personal columns and other columns are made."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from twinlake.generators.links import Link
 from twinlake.generators.personal import Filler
 from twinlake.generators.protocols import TableGenerator, TableModel
 from twinlake.generators.saved import read_arrays, read_head, write_model
-from twinlake.hashing import Hashes, hash_rows
+from twinlake.hashing import Hashes, hash_rows, hash_values
 from twinlake.random import derive, stream
 from twinlake.schema import Kind, Reference, Schema, Table
 from twinlake.tables import Tables, TableWriter, read_table
@@ -189,15 +190,18 @@ def learn(
     if not tables.rows(table.name):
         return Blueprint(table, 0)
     own = units.get(table.name)
-    links = [_learn_link(tables, table, r, units, k=terms.k) for r in dict.fromkeys(table.references)]
+    picks = _picks(tables, table)
+    followed = [r for r in dict.fromkeys(table.references) if not picks.issuperset(r.columns)]
+    links = [_learn_link(tables, table, r, units, k=terms.k) for r in followed]
     now = tuple(link for link in links if link.reference.table in earlier)
     later = tuple(link for link in links if link.reference.table not in earlier)
     linked = {c for link in now for c in link.reference.columns}
     numbered, fresh, modelled_key = _key_parts(tables, table, linked, k=terms.k)
     fresh |= _unique_targets(tables, table, linked)
-    modelled = tuple(n for n in table.names if n in modelled_key or (n in table.learnt and n not in fresh))
+    values = {n for n in table.learnt if n not in fresh} | picks
+    modelled = tuple(n for n in table.names if n in modelled_key or n in values)
     data = tables.columns(table.name, modelled)
-    plain = replace(table.select(modelled), key=(), references=())
+    plain = _plain(table.select(modelled), picks)
     rng = stream(terms.seed, "fit", table.name)
     return Blueprint(
         table=table,
@@ -213,6 +217,33 @@ def learn(
         model=generator.fit(data, plain, units=own, context=None, rng=rng) if modelled else None,
         guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), own, k=terms.k),
     )
+
+
+def _picks(tables: Tables, table: Table) -> set[str]:
+    """Columns that alone refer to a public table: its keys are common knowledge, so which are picked is learnt."""
+    used = Counter(c for r in table.references for c in r.columns)
+    found = set()
+    for reference in table.references:
+        name = reference.columns[0]
+        if (
+            len(reference.columns) > 1
+            or used[name] > 1
+            or name in table.key
+            or not tables.schema[reference.table].public
+        ):
+            continue
+        child, parent = (hash_values(tables.columns(t, (c,))[c].drop_null()) for t, c in (
+            (table.name, name), (reference.table, reference.to[0])
+        ))  # fmt: skip
+        if np.isin(child, parent).all():
+            found.add(name)
+    return found
+
+
+def _plain(table: Table, picks: set[str]) -> Table:
+    """The table as a table generator sees it: keys of public tables are labels, all of which may be shown."""
+    columns = (replace(c, kind=Kind.CATEGORY, public=True) if c.name in picks else c for c in table.columns)
+    return replace(table, key=(), references=(), columns=tuple(columns))
 
 
 def _learn_link(tables: Tables, table: Table, reference: Reference, units: Units, *, k: int) -> Link:

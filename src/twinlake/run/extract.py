@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from twinlake.errors import DataError
+from twinlake.errors import DataError, ProjectError
 from twinlake.generators.protocols import Progress
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.wall import walled
 from twinlake.schema import Schema
 from twinlake.sources.extract import extract as read_source
+from twinlake.sources.problems import problems
 from twinlake.tables import Tables, canonical, fingerprint, read_schema
 from twinlake.units import assign_units, held, split
 
@@ -61,6 +62,8 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
     """Read the source into the vault; an extract that is there already is kept as it is."""
     with walled(job.layout, job.name, "extracting"), job.layout.scratch(job.name) as scratch:
         schema = job.schema()
+        if mistakes := problems(job.source, schema):
+            raise ProjectError(mistakes)
         read_source(job.source, schema, scratch / "all", progress=progress)
         content = fingerprint(scratch / "all")
         name = _id(job, content)

@@ -99,9 +99,7 @@ def _header(path: Path, *, label: str) -> tuple[str, list[str]]:
     names = next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
     lower = [name.lower() for name in names]  # DuckDB's names know no case
     if not names or not all(names) or len(set(lower)) != len(lower):
-        raise SourceError(
-            "the first line must name the columns", where=where, allowed="each name once, none empty"
-        )
+        raise SourceError("the first line must name the columns", where=where, allowed="each name once, none empty")
     return separator, names
 
 

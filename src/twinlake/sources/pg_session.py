@@ -127,9 +127,7 @@ def _refusal(text: str) -> tuple[str, str]:
 def _check_place(opened: Session, place: str) -> None:
     usable = {row["name"]: row["usable"] for row in opened.rows(_PLACES)}
     if place not in usable:
-        raise SourceError(
-            f"there is no schema {place}", where=opened.label, allowed=f"schemas are {', '.join(usable)}"
-        )
+        raise SourceError(f"there is no schema {place}", where=opened.label, allowed=f"schemas are {', '.join(usable)}")
     if not usable[place]:
         raise SourceError(
             f"this user may not use schema {place}", where=opened.label, fix="GRANT USAGE ON it to the user"

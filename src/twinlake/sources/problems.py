@@ -69,9 +69,7 @@ def _of_dates(reading: Reading, table: Table, label: str) -> Iterator[TwinlakeEr
                 )
 
 
-def _of_reference(
-    reading: Reading, schema: Schema, table: Table, reference: Reference
-) -> Iterator[TwinlakeError]:
+def _of_reference(reading: Reading, schema: Schema, table: Table, reference: Reference) -> Iterator[TwinlakeError]:
     parent, where = schema[reference.table], f"reference {table.name}: {reference}"
     if differing := _differing(table, parent, reference):
         yield DataError(f"types differ: {differing}", where=where, fix="Both sides need the same type")

@@ -20,8 +20,9 @@ Ints = npt.NDArray[np.int64]
 class Growth:
     """How trees grow: how many, on what share of units, leaves of at least how many units, how deep.
 
-    A cut stays only if its likelihood ratio statistic G is above `penalty` for each state less one: chance alone gives
-    about 1, Akaike's criterion asks for 2. Cuts that chance explains would tell single rows.
+    A cut stays only if its likelihood ratio statistic G is above `penalty` for each state less one, rare states
+    counting little: chance alone gives about 1, Akaike's criterion asks for 2. Cuts that chance explains would tell
+    single rows.
     """
 
     trees: int
@@ -148,7 +149,7 @@ def _grow(x: npt.NDArray[np.float32], y: Ints, units: Ints, growth: Growth, rng:
         criterion="entropy",
         max_depth=growth.depth,
         min_samples_leaf=growth.min_leaf,
-        min_impurity_decrease=growth.penalty * (len(np.unique(y)) - 1) / (2 * len(y) * np.log(2)),
+        min_impurity_decrease=growth.penalty * (_perplexity(y) - 1) / (2 * len(y) * np.log(2)),
         random_state=integer_seed(rng),
     )
     tree = grower.fit(x, y, check_input=False).tree_
@@ -171,6 +172,12 @@ def _grow(x: npt.NDArray[np.float32], y: Ints, units: Ints, growth: Growth, rng:
         states=cells % width,
         shares=counts / total[cells // width],
     )
+
+
+def _perplexity(y: Ints) -> float:
+    """How many states there are, where rare ones count little: e to the entropy of their shares."""
+    shares = np.unique(y, return_counts=True)[1] / len(y)
+    return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def _backed(leaf_of: Ints, left: Ints, right: Ints, units: Ints, growth: Growth) -> tuple[Ints, Ints]:

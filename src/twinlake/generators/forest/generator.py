@@ -48,7 +48,7 @@ class Forest:
     share: float = 0.4
     min_leaf: int = 20
     depth: int = 14
-    penalty: float = 1.0
+    penalty: float = 1.5
     features: int = 32
     rows: int = 200_000
     k: int = K
