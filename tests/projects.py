@@ -32,7 +32,7 @@ release: {keep: 2}
 def make_project(root: Path, *, pipeline: str = PIPELINE, real: Tables | None = None) -> Layout:
     """A project whose pipeline `clinic` reads `clinic.duckdb`."""
     (root / "pipelines").mkdir(parents=True)
-    (root / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
+    (root / "dvc.yaml").write_text("stages:\n  release:\n    foreach: []\n    do: {cmd: make}\n", encoding="utf-8")
     layout = Layout(root)
     layout.pipeline_file("clinic").write_text(pipeline, encoding="utf-8")
     write_duckdb(root / "clinic.duckdb", real or clinic(3000))

@@ -12,7 +12,19 @@ ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "src" / "twinlake"
 
 SIBLINGS = ["sources", "generators", "fidelity", "privacy", "expectations", "storage", "report"]
-LEAVES = ["project", "units", "tables", "columns", "hashing", "schema", "types", "verdict", "random", "errors", "version"]
+LEAVES = [
+    "project",
+    "units",
+    "tables",
+    "columns",
+    "hashing",
+    "schema",
+    "types",
+    "verdict",
+    "random",
+    "errors",
+    "version",
+]
 ADAPTERS = {
     "sdv": {"generators/_sdv.py"},
     "torch": {"generators/_sdv.py"},

@@ -59,7 +59,7 @@ def test_a_circle_without_null_is_refused_by_name():
 
 
 def test_a_key_that_is_not_there_is_refused_with_the_nearest():
-    with pytest.raises(DataError, match='table t has no column ids; it has id. Did you mean "id"?'):
+    with pytest.raises(DataError, match=r'table t has no column ids; it has id\. Did you mean "id"'):
         table("t", "id", key=("ids",))
 
 

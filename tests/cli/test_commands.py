@@ -50,7 +50,7 @@ def test_a_run_ends_with_the_scorecard(served):
 def test_a_refused_run_ends_with_status_1(tmp_path):
     layout = make_project(tmp_path / "p")
     text = layout.pipeline_file("clinic").read_text()
-    layout.pipeline_file("clinic").write_text(text.replace("closest_record: 0.65", "closest_record: 0.4"))
+    layout.pipeline_file("clinic").write_text(text.replace("closest_record: 0.65", "closest_record: 0.501"))
     told = call("run", "clinic", at=layout.root)
     assert told.exit_code == 1, told.output
     assert "closest_record" in told.output
@@ -65,11 +65,12 @@ def test_check_is_happy_with_a_good_pipeline(served):
 def test_check_tells_every_mistake_in_one_go(tmp_path):
     layout = make_project(tmp_path / "p")
     file = layout.pipeline_file("clinic")
-    file.write_text(file.read_text().replace("unit: subjects", "unitt: subjects").replace("seed: 7", "sead: 7"))
+    text = file.read_text().replace("unit: subjects", "unit: subject").replace("seed: 7", "sead: 7")
+    file.write_text(text.replace("  visits:", "  visitz: {}\n  visits:").replace("name: marginals", "name: marginal"))
     told = call("check", "clinic", at=layout.root)
     assert told.exit_code == 2
-    assert "clinic: 2 to mend" in told.output
-    assert told.output.count("Did you mean") == 2
+    assert "clinic: 4 to mend" in told.output  # in the file's form, in its names, in the source, among generators
+    assert told.output.count("Did you mean") == 4
 
 
 def test_check_tells_what_the_rows_break(tmp_path):
@@ -147,6 +148,21 @@ def test_init_drafts_a_project_that_is_ready_to_run(tmp_path):
     suites = [json.loads(f.read_text()) for f in (tmp_path / "expectations" / "clinic").glob("*.json")]
     assert len(suites) == 3
     assert "Soglio" not in json.dumps(suites)
+
+
+def test_init_keeps_suites_that_somebody_has_edited(tmp_path):
+    layout = make_project(tmp_path / "p")
+    layout.pipeline_file("clinic").unlink()
+    before = layout.suite_file("clinic", "visits").read_text()
+    assert call("init", "duckdb:///clinic.duckdb", at=layout.root).exit_code == 0
+    assert layout.suite_file("clinic", "visits").read_text() == before
+
+
+def test_init_takes_its_password_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv("SHOP_PASSWORD", raising=False)
+    told = call("init", "postgresql://reader:${SHOP_PASSWORD}@127.0.0.1:1/shop", at=tmp_path)
+    assert told.exit_code == 2
+    assert "environment variable SHOP_PASSWORD is not set" in told.output
 
 
 @pytest.mark.parametrize("name", ["a b", "1a", "../x", "é"])

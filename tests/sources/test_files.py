@@ -107,7 +107,7 @@ def test_csv_cells_keep_leading_zeros_long_numbers_and_empty_text(tmp_path):
     write(
         tmp_path,
         t__csv="id,zip,long,huge,amount,yes,day,at,words,none\n"
-        '1,01234,12345678901234567890,123456789012345678901234567890123456789012,1.50,true,1066-10-14,'
+        "1,01234,12345678901234567890,123456789012345678901234567890123456789012,1.50,true,1066-10-14,"
         '2020-01-01 10:00:00,"",\n2,5,1,2,-2,false,,,,\n3,,,,,,,,"a ""b"", c",\n',
     )
     got = rows(source(tmp_path), "t")

@@ -11,6 +11,7 @@ from twinlake.project.notation import parse_reference
 from twinlake.project.rows import Rows
 from twinlake.verdict import Severity
 
+CHANCE = 0.5  # share of rows that are closer to learnt than to held-back ones where nothing was copied
 DEFAULT_LIMITS = {"column_shape": 0.95, "pair_trend": 0.92, "closest_record": 0.55}
 
 
@@ -117,6 +118,13 @@ class PrivacyGates(Frozen):
 
     closest_record: Limit = GateLimit(limit=DEFAULT_LIMITS["closest_record"])
     min_units: int = Field(10, ge=2, description="Values held by fewer privacy units never leave the vault")
+
+    @field_validator("closest_record")
+    @classmethod
+    def _above_chance(cls, value: GateLimit) -> GateLimit:
+        if value.limit <= CHANCE:
+            raise ValueError(f"the limit is {value.limit}; allowed is above 0.5, which is chance")
+        return value
 
 
 class Gates(Frozen):

@@ -1,5 +1,6 @@
 """Reading a pipeline file: every mistake at once, each with file, line, what is allowed and the nearest right word."""
 
+import copy
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,22 +19,57 @@ def read_pipeline(path: Path, *, environment: bool = True) -> Pipeline:
 
     With `environment=False` a variable that is not set is no mistake: enough to know what a pipeline is made of.
     """
+    pipeline, mistakes = understand(path, environment=environment)
+    if pipeline is None or mistakes:
+        raise ProjectError(mistakes)
+    return pipeline
+
+
+def understand(path: Path, *, environment: bool = True) -> tuple[Pipeline | None, list[TwinlakeError]]:
+    """What can be made of a file, and its mistakes: what is wrong is left out, so that the rest can be looked at too.
+
+    None where too little is left. Raises ProjectError for what is no file or no YAML.
+    """
     document = read_document(_text(path), path.name)
     values, unset = fill_environment(document)
-    mistakes = unset if environment else []
+    mistakes = [*unset] if environment else []
     if not isinstance(values, dict):
-        raise ProjectError(
-            [TwinlakeError("the file holds no settings", where=document.where(()), allowed=_allowed(Pipeline))]
-        )
+        nothing = TwinlakeError("the file holds no settings", where=document.where(()), allowed=_allowed(Pipeline))
+        return None, [nothing]
+    pipeline: Pipeline | None
     try:
         pipeline = Pipeline.model_validate({**values, "name": path.stem})
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True, include_input=True)
-        raise ProjectError([*mistakes, *_sentences(details, document)]) from None
-    mistakes += [_unlisted(pipeline, document)] if pipeline.unit not in (None, *pipeline.tables) else []
-    if mistakes:
-        raise ProjectError(mistakes)
-    return pipeline
+        mistakes += _sentences(details, document)
+        left = _without(values, [_path(d, document) for d in details])
+        pipeline = _validated(left, path.stem)
+    if pipeline and pipeline.unit not in (None, *pipeline.tables):
+        mistakes.append(_unlisted(pipeline, document))
+    return (None if unset and environment else pipeline), sorted(mistakes, key=_line)
+
+
+def _validated(values: dict[str, Any], name: str) -> Pipeline | None:
+    try:
+        return Pipeline.model_validate({**values, "name": name})
+    except ValidationError:
+        return None
+
+
+def _without(values: dict[str, Any], paths: Iterable[tuple[str | int, ...]]) -> dict[str, Any]:
+    """A copy of the values without what stands at these places."""
+    left = copy.deepcopy(values)
+    for path in filter(None, paths):
+        inner: Any = left
+        for step in path[:-1]:
+            inner = inner.get(step, {}) if isinstance(inner, dict) else {}
+        if isinstance(inner, dict):
+            inner.pop(path[-1], None)
+    return left
+
+
+def _line(mistake: TwinlakeError) -> int:
+    return int(mistake.where.rpartition(":")[2] or 0)
 
 
 def _text(path: Path) -> str:
@@ -57,9 +93,7 @@ def _unlisted(pipeline: Pipeline, document: Document) -> TwinlakeError:
 
 
 def _sentences(details: Iterable[ErrorDetails], document: Document) -> list[TwinlakeError]:
-    found = [(document.where(_path(d, document)), d) for d in details]
-    found.sort(key=lambda pair: int(pair[0].rpartition(":")[2]))
-    return [_sentence(d, where) for where, d in found]
+    return [_sentence(d, document.where(_path(d, document))) for d in details]
 
 
 def _path(detail: ErrorDetails, document: Document) -> tuple[str | int, ...]:

@@ -61,6 +61,12 @@ def _walk(node: yaml.Node, path: Path, lines: dict[Path, int], twice: list[Twinl
             _walk(value, (*path, i), lines, twice, name)
 
 
+def fill_text(text: str) -> tuple[str, list[str]]:
+    """A text with each `${NAME}` replaced from the environment, and the names that are not set."""
+    names = re.findall(r"\$\{(\w+)\}", text)
+    return re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), text), [n for n in names if n not in os.environ]
+
+
 def fill_environment(document: Document) -> tuple[Any, list[TwinlakeError]]:
     """The document's values with each `${NAME}` replaced, and a mistake for each variable that is not set."""
     mistakes: list[TwinlakeError] = []
@@ -70,14 +76,15 @@ def fill_environment(document: Document) -> tuple[Any, list[TwinlakeError]]:
             return {str(k): fill(v, (*path, str(k))) for k, v in value.items()}
         if isinstance(value, list):
             return [fill(v, (*path, i)) for i, v in enumerate(value)]
-        return re.sub(r"\$\{(\w+)\}", lambda m: look_up(m[1], path), value) if isinstance(value, str) else value
+        return look_up(value, path) if isinstance(value, str) else value
 
-    def look_up(name: str, path: Path) -> str:
-        if name not in os.environ:
+    def look_up(text: str, path: Path) -> str:
+        filled, unset = fill_text(text)
+        for name in unset:
             fix = f"Set it, for example with: export {name}=..."
             mistakes.append(
                 TwinlakeError(f"environment variable {name} is not set", where=document.where(path), fix=fix)
             )
-        return os.environ.get(name, "")
+        return filled
 
     return fill(document.values, ()), mistakes

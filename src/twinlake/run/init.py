@@ -1,5 +1,6 @@
 """A first pipeline file and first suites for a source: read once, drafted from its catalog and safe aggregates."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from twinlake.generators.personal import detect
 from twinlake.generators.protocols import Progress
 from twinlake.hashing import Hashes
 from twinlake.project.notation import write_column, write_reference
+from twinlake.project.yaml import fill_text
 from twinlake.run.wall import walled
 from twinlake.schema import Kind, Schema, Table, quoted
 from twinlake.sources.extract import extract as read_source
@@ -43,7 +45,7 @@ def init(url: str, name: str, *, layout: Layout, progress: Progress | None = Non
     """Write `pipelines/NAME.yaml` and `expectations/NAME/*.json`; refuses to overwrite a pipeline."""
     file = layout.pipeline_file(name)
     _check_name(name, file)
-    source = open_source(url, root=layout.root)
+    source = open_source(_filled(url), root=layout.root)
     with walled(layout, name, "looking at the source"), layout.scratch(name) as scratch:
         skipped = source.uncarried()
         schema = source.schema(without=skipped)
@@ -61,6 +63,14 @@ def init(url: str, name: str, *, layout: Layout, progress: Progress | None = Non
     add_pipeline(layout, name)
     named = tuple(f"{write_column(t, c)} ({p})" for (t, c), p in personal.items())
     return Draft(file, suites, named, _hints(url, name, rows, unit))
+
+
+def _filled(url: str) -> str:
+    filled, unset = fill_text(url)
+    if unset:
+        fix = f"Set it, for example with: export {unset[0]}=..."
+        raise TwinlakeError(f"environment variable {unset[0]} is not set", where="URL", fix=fix)
+    return filled
 
 
 def guess_unit(schema: Schema, personal: set[str]) -> str | None:
@@ -116,15 +126,17 @@ def _marked(table: Table, personal: Mapping[tuple[str, str], str]) -> Table:
 
 def _write_suite(layout: Layout, name: str, table: Table, tables: Tables, units: Hashes | None) -> Path:
     file = layout.suite_file(name, table.name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_suite(file, draft_suite(table, tables[table.name], units=units))
+    if not file.exists():  # one that somebody has edited stays
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_suite(file, draft_suite(table, tables[table.name], units=units))
     return file
 
 
 def _hints(url: str, name: str, rows: Mapping[str, int], unit: str | None) -> tuple[str, ...]:
     small = [t for t, n in rows.items() if n < SMALL]
+    variable, asked = password_variable(name), without_password(url, name) != url
     return (
-        *((f"set the password: export {password_variable(name)}=...",) if without_password(url, name) != url else ()),
+        *((f"set the password: export {variable}=...",) if asked and variable not in os.environ else ()),
         *((f"small tables, public if they are lookup lists anyone may see: {', '.join(small)}",) if small else ()),
         *(("unit: name the table whose rows are people, if one is",) if unit is None and len(rows) > 1 else ()),
     )
@@ -138,7 +150,7 @@ def password_variable(name: str) -> str:
 def without_password(url: str, name: str) -> str:
     """The URL with its password replaced by `${NAME_PASSWORD}`."""
     parts = urlsplit(url)
-    if not parts.password:
+    if not parts.password or parts.password.startswith("${"):
         return url
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}:${{{password_variable(name)}}}@{host}"))

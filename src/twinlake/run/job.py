@@ -26,11 +26,17 @@ class Job:
     @classmethod
     def open(cls, name: str, *, start: Path | None = None) -> Self:
         """The job of a pipeline, by its name or its file; the project is found upwards from `start` (here)."""
+        layout, file = cls.locate(name, start=start)
+        return cls(read_pipeline(file), layout)
+
+    @staticmethod
+    def locate(name: str, *, start: Path | None = None) -> tuple[Layout, Path]:
+        """The project and the file of a pipeline."""
         path = Path(name)
         if path.suffix in (".yaml", ".yml") and path.exists():
-            return cls(read_pipeline(path), Layout.find(path.resolve().parent))
+            return Layout.find(path.resolve().parent), path
         layout = Layout.find(start or Path.cwd())
-        return cls(read_pipeline(layout.pipeline_file(name)), layout)
+        return layout, layout.pipeline_file(name)
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.generators.providers import check_locale, check_provider
+from twinlake.project.read import understand
 from twinlake.run.job import Job
 from twinlake.run.judge import read_suites
 from twinlake.run.train import generator
@@ -16,10 +17,11 @@ from twinlake.sources.problems import problems
 def preflight(name: str, *, start: Path | None = None) -> list[TwinlakeError]:
     """Every mistake of a pipeline: its file, its source, its suites, its generators."""
     try:
-        job = Job.open(name, start=start)
+        layout, file = Job.locate(name, start=start)
+        pipeline, mistakes = understand(file)
     except TwinlakeError as error:
         return _each(error)
-    return list(_found(job))
+    return [*mistakes, *(_found(Job(pipeline, layout)) if pipeline else ())]
 
 
 def _found(job: Job) -> Iterator[TwinlakeError]:

@@ -52,7 +52,8 @@ def publish(
 ) -> Release:
     """Make a snapshot the release of a date, and the catalog serve it.
 
-    A snapshot that is a release of that date already is that release: publishing again finishes what was cut short.
+    What is a release of that date already, with the same verdicts, is that release: publishing again finishes what was
+    cut short.
 
     Args:
         layout: the project.
@@ -78,7 +79,7 @@ def publish(
         files = _files(built, _schema(built))
         judgement = _passed(layout, pipeline, _hash_of(files), expected, secret)
         there = releases(layout, pipeline)
-        release = _already(there, judgement.snapshot, date)
+        release = _already(there, judgement, date)
         if release is None:
             name = next_name([r.name for r in there], date)
             manifest = _manifest(pipeline, name, built, files=files, judgement=judgement, origin=origin)
@@ -140,8 +141,10 @@ def _place(layout: Layout, built: Path, manifest: Manifest) -> Release:
     return Release(home, manifest)
 
 
-def _already(there: list[Release], snapshot: str, date: str) -> Release | None:
-    same = [r for r in there if r.manifest.snapshot == snapshot and r.name[:10] == date]
+def _already(there: list[Release], judgement: Judgement, date: str) -> Release | None:
+    """The release of that date with the same snapshot and verdicts; other limits or suites make another one."""
+    told = (judgement.snapshot, judgement.verdicts)
+    same = [r for r in there if (r.manifest.snapshot, r.manifest.verdicts) == told and r.name[:10] == date]
     return same[-1] if same else None
 
 

@@ -19,6 +19,7 @@ from twinlake.storage.lock import short_lock
 
 STAGE = "release"
 LOCK_FILE = "dvc.lock"
+DVC_FILES = (LOCK_FILE, "dvc.yaml")  # a tag leads to its bytes only where both are in its commit
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")  # what DVC takes for the name of a stage
 PATIENCE = 900.0  # DVC copies and hashes a whole release while it holds the lock
 
@@ -101,6 +102,7 @@ def add_pipeline(layout: Layout, pipeline: str) -> None:
     if not PLAIN.fullmatch(pipeline):
         return
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.error import YAMLError
 
     yaml = YAML()
@@ -119,7 +121,7 @@ def add_pipeline(layout: Layout, pipeline: str) -> None:
             f'there is no stage "{STAGE}" with a list of pipelines under foreach:', where="dvc.yaml",
             fix=f"Take the one of a new project as a model, or add {pipeline} by hand",
         ) from None  # fmt: skip
-    artifacts = document.setdefault("artifacts", {})
+    artifacts = document.setdefault("artifacts", CommentedMap())
     artifacts.setdefault(re.sub(r"[._]", "-", pipeline), {"path": f"data/lake/{pipeline}", "type": "synthetic-dataset"})
     artifacts.fa.set_block_style()
     beside = file.with_name(".dvc.yaml.new")
@@ -154,11 +156,11 @@ def _stages(layout: Layout) -> list[str]:
 
 
 def _commit(layout: Layout, pipeline: str, tag: str) -> None:
-    """Enter the lake's state in dvc.lock, commit that file alone, and tag the commit; what is done already stays."""
+    """Enter the lake's state in dvc.lock, commit DVC's own files alone, and tag the commit; what is done stays."""
     _dvc(layout, "commit", "--force", f"{STAGE}@{pipeline}")
-    _git(layout, "add", "--", LOCK_FILE)
-    if _run(layout, "git", "diff", "--quiet", "HEAD", "--", LOCK_FILE).returncode:
-        _git(layout, *_identity(layout), "commit", "--quiet", "--message", f"data: release {tag}", "--", LOCK_FILE)
+    _git(layout, "add", "--", *DVC_FILES)
+    if _run(layout, "git", "diff", "--quiet", "HEAD", "--", *DVC_FILES).returncode:
+        _git(layout, *_identity(layout), "commit", "--quiet", "--message", f"data: release {tag}", "--", *DVC_FILES)
     if not _git(layout, "tag", "--list", tag):
         _git(layout, *_identity(layout), "tag", "--annotate", "--message", f"Release {tag}", tag)
 
