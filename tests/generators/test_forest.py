@@ -179,7 +179,7 @@ def test_tiny_tables_are_learnt_without_their_values(rows):
     assert twin.schema.equals(LEARNT.arrow)
     if rows < 10:
         assert not set(twin["income"].to_pylist()) & set(real["income"].to_pylist())
-        assert set(twin["city"].to_pylist()) == {None}
+        assert not set(twin["city"].to_pylist()) & set(real["city"].to_pylist())
 
 
 def test_no_rows_can_be_drawn():

@@ -190,6 +190,39 @@ def test_text_that_is_mostly_rare_becomes_fresh_text_of_its_shape():
     assert {v[:3] for v in drawn} == {"AB-"}
 
 
+def test_fresh_text_takes_no_shape_so_short_that_it_would_spell_real_values():
+    rng, letters = stream(0), "abcdefghijklmnopqrstuvwxyz"
+    real = ["".join(w).capitalize() for size in (3, 12) for w in rng.choice(list(letters), (1500, size))]
+    drawn = redrawn(pa.array(real)).to_pylist()
+    assert not {w for w in real if real.count(w) < 10} & set(drawn)
+    assert max(map(len, drawn)) == 12
+
+
+def test_text_that_is_all_rare_and_of_no_shape_becomes_letters_and_not_null():
+    real = pa.array([f"{chr(97 + i % 26) * (i % 50 + 1)} {i * i}" for i in range(200)] + [None] * 50)
+    drawn = redrawn(real)
+    assert drawn.null_count == 50
+    assert not set(drawn.drop_null().to_pylist()) & set(real.to_pylist())
+
+
+@pytest.mark.parametrize("most", [[15] * 3 + [14] * 7, [15, 14, 13, 12], [15] * 9], ids=str)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_extreme_of_few_units_is_never_drawn_although_whole_numbers_lie_close(most, sign):
+    body = np.clip(np.abs(stream(3).normal(0, 4, 2000)).astype(int), 0, 11)
+    real = pa.array(sign * np.r_[body, most])
+    alphabet = learn_alphabet(real, Column("c", pa.int64()), None)
+    drawn = alphabet.decode(np.tile(np.arange(alphabet.size, dtype=np.int32), 5000), stream(4))
+    assert sign * 15 not in drawn.to_pylist()
+
+
+@pytest.mark.parametrize("few", [[5, 5, 5], [0], [3, 4]], ids=str)
+def test_what_hardly_anybody_holds_is_not_told_by_its_mean(few):
+    real = pa.array(few + [None] * 100)
+    alphabet = learn_alphabet(real, Column("c", pa.int64()), None)
+    drawn = alphabet.decode(np.arange(alphabet.size, dtype=np.int32), stream(4)).drop_null().to_pylist()
+    assert not {min(few), max(few)} & set(drawn)
+
+
 def test_prose_is_never_drawn():
     real = pa.array([f"The {i}th patient said " + "x" * (i % 70) + chr(200 + i % 50) for i in range(N)])
     assert not set(redrawn(real, kind=Kind.TEXT).to_pylist()) & set(real.to_pylist())

@@ -130,6 +130,11 @@ class Masks:
         """How many different texts there are, at most 2**62. Shapes do not overlap where they were learnt together."""
         return min(sum(m.space for m in self._distinct), _LIMIT)
 
+    def roomy(self, space: float) -> Self | None:
+        """The shapes that allow `space` texts times their share, or None: a shorter one would spell real values."""
+        kept = tuple(m for m in self.masks if m.space >= space * m.share)
+        return type(self)(kept) if kept else None
+
     def draw(self, n: int, rng: np.random.Generator) -> list[str]:
         """`n` texts: a shape by its share, then each place on its own. Texts may repeat."""
         shares = np.array([m.share for m in self.masks])

@@ -24,7 +24,7 @@ from twinlake.types import ENUM, parse_type, type_name
 
 MOST_STATES = 150
 _FRESH_SHARE = 0.2  # of the units; below it, rare text is stood in for by frequent values
-_FRESH_SPACE = 1e6  # shapes must allow so many texts per row that meeting a real one by chance is unlikely
+_FRESH_SPACE = 1e6  # a shape must allow so many texts per row of it that meeting a real one by chance is unlikely
 _LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", dtype=np.uint8)
 
 
@@ -197,13 +197,13 @@ def _stand_in(
         return Rest.UUID, None
     if column.type == pa.string() and (share >= _FRESH_SHARE or not kept):
         masks = Masks.learn(plain, units, k)
-        if masks is not None and masks.space >= _FRESH_SPACE * len(plain):
-            return Rest.MASKS, masks
+        if masks is not None and (roomy := masks.roomy(_FRESH_SPACE * len(plain))):
+            return Rest.MASKS, roomy
     if kept:
         return Rest.FREQUENT, None
     if column.type == pa.binary():
         return Rest.BYTES, None
-    return (Rest.NULL if column.nullable else Rest.NEUTRAL), None
+    return (Rest.NULL if column.nullable and column.type != pa.string() else Rest.NEUTRAL), None
 
 
 def _usual_length(plain: pa.Array, k: int) -> int:

@@ -100,6 +100,8 @@ class Quantity:
         rounded = float(f"{mean:.0e}")
         low, high = scale.bounds
         atom = min(max(int(rounded) + scale.zero, low), high) if scale.exact else rounded
+        while scale.exact and len(ticks) and atom in (ticks.min(), ticks.max()):
+            atom += 1 if atom < high else -1
         return cls(scale, Grid(), specials, (atom,), (), ())
 
     def encode(self, cells: pa.Array) -> npt.NDArray[np.int32]:
@@ -272,7 +274,7 @@ def _states(
     heaped = (held >= k)[inverse[order]]
     cuts = _cuts(positions, units[order], k)
     which = np.searchsorted(cuts, positions, side="right").astype(np.int64)
-    ends = _ends(positions, units[order], k)
+    ends = _ends(positions, units[order], k, inwards=(scale.exact and held[0] < k, scale.exact and held[-1] < k))
     bins = []
     for i in range(len(cuts) + 1):
         mine = which == i
@@ -297,9 +299,19 @@ def _cuts(positions: Floats, units: Ints, k: int) -> Floats:
     return np.asarray(cuts, dtype=np.float64)
 
 
-def _ends(positions: Floats, units: Ints, k: int) -> tuple[float, float]:
-    """The means over the k units with the lowest and the highest values."""
-    return _end(positions, units, k), _end(positions[::-1], units[::-1], k)
+def _ends(positions: Floats, units: Ints, k: int, *, inwards: tuple[bool, bool]) -> tuple[float, float]:
+    """The means over the k units with the lowest and the highest values; `inwards` takes the next step from there.
+
+    It is asked for where fewer than k units hold the extreme: rounding their mean to the nearest step could make it.
+    """
+    low, high = _end(positions, units, k), _end(positions[::-1], units[::-1], k)
+    if inwards[1]:
+        high = float(np.floor(high))
+        low = min(low, high)
+    if inwards[0]:
+        low = float(np.ceil(low))
+        high = max(low, high)
+    return low, high
 
 
 def _end(positions: Floats, units: Ints, k: int) -> float:
