@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from assets import keys, metadata
-from pipelines.resources import Project
+from assets.project import Project
 from twinlake.project import Pipeline
 from twinlake.report.reading import reading
 from twinlake.run.gates import REAL_GATES, declared_gates

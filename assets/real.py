@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import keys, metadata
-from pipelines.resources import Project
+from assets.project import Project
 from twinlake.project import Pipeline
 from twinlake.run.extract import extract, open_extract
 

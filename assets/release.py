@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets import keys, metadata
-from pipelines.resources import Project
+from assets.project import Project
 from twinlake.project import Pipeline
 from twinlake.run.release import release as let_out
 

@@ -12,7 +12,7 @@ from assets.release import release
 from assets.synthetic import synthetic
 from pipelines.jobs import retrain, whole
 from pipelines.partitions import dates
-from pipelines.resources import Project
+from pipelines.resources import resources
 from pipelines.schedules import schedule
 from twinlake.errors import TwinlakeError
 from twinlake.project import Pipeline, read_pipeline
@@ -29,7 +29,7 @@ def defs() -> dg.Definitions:
 
 def build(root: Path) -> dg.Definitions:
     """All that a project declares; a pipeline that can't be read is left out, and the log says why."""
-    project = dg.Definitions(resources={"project": Project(root=str(root))}, executor=dg.in_process_executor)
+    project = dg.Definitions(resources=resources(root), executor=dg.in_process_executor)
     return dg.Definitions.merge(project, *_graphs(Layout(root)))
 
 

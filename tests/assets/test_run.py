@@ -131,7 +131,7 @@ def test_nothing_is_run_again_where_nothing_has_changed(again, instance):
 
 
 def test_a_refused_snapshot_fails_its_check_and_the_old_release_still_serves(again, instance):
-    change(again, "closest_record: 0.65", "closest_record: 0.01")
+    change(again, "closest_record: 0.65", "closest_record: 0.501")
     result = launch(again, instance, date=NEXT)
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert not result.success
@@ -148,7 +148,7 @@ def test_a_refused_snapshot_fails_its_check_and_the_old_release_still_serves(aga
 
 
 def test_a_gate_that_only_warns_lets_the_release_out(again, instance):
-    change(again, "closest_record: 0.65", "closest_record: {limit: 0.01, severity: warning}")
+    change(again, "closest_record: 0.65", "closest_record: {limit: 0.501, severity: warning}")
     result = launch(again, instance, date=NEXT)
     failed = {e.severity for e in result.get_asset_check_evaluations() if not e.passed}
     assert result.success

@@ -3,7 +3,7 @@
 import dagster as dg
 from projects import make_project
 
-from pipelines.resources import Project
+from assets.project import Project
 from twinlake.errors import DataError
 
 
@@ -51,7 +51,7 @@ def test_progress_is_told_at_quarters():
     class Context:
         log = Log()
 
-    from pipelines.resources import _told
+    from assets.project import _told
 
     told = _told(Context())  # type: ignore[arg-type]  # only the log is asked for
     for done in range(1001):
