@@ -1,7 +1,9 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 from scenario import SCHEMA, clinic
 
+from twinlake.errors import DataError
 from twinlake.schema import Column, Schema, Table
 from twinlake.tables import Tables
 from twinlake.units import assign_units, held, split, unit_tables
@@ -13,6 +15,11 @@ def test_descendants_belong_to_their_root():
 
 def test_without_a_unit_every_row_is_one():
     assert set(unit_tables(SCHEMA, None)) == set(SCHEMA.names)
+
+
+def test_a_unit_that_is_no_table_is_told_with_the_nearest():
+    with pytest.raises(DataError, match='unit "subject" is no table; tables are .*Did you mean "subjects"'):
+        unit_tables(SCHEMA, "subject")
 
 
 def test_a_child_has_its_parents_unit():

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from twinlake.errors import DataError, listed, nearest
 from twinlake.hashing import Hashes, hash_rows, mix, uniform
 from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import Tables, TableWriter, write_schema
@@ -19,9 +20,15 @@ Units = dict[str, Hashes | None]
 
 
 def unit_tables(schema: Schema, unit: str | None) -> dict[str, Reference | None]:
-    """Tables that hold units' rows, each with the reference that leads to its unit (None: its rows are units)."""
+    """Tables that hold units' rows, each with the reference that leads to its unit (None: its rows are units).
+
+    Raises DataError where `unit` is none of the tables.
+    """
     if unit is None:
         return {t.name: None for t in schema if not t.public}
+    if unit not in schema.names:
+        allowed, fix = f"tables are {listed(schema.names)}", nearest(unit, schema.names)
+        raise DataError(f'unit "{unit}" is no table', allowed=allowed, fix=fix)
     found: dict[str, Reference | None] = {unit: None}
     tables = [t for t in schema if t.name != unit and not t.public]
     while grown := {t.name: r for t in tables if t.name not in found for r in t.references if r.table in found}:
@@ -32,7 +39,7 @@ def unit_tables(schema: Schema, unit: str | None) -> dict[str, Reference | None]
 def assign_units(tables: Tables, unit: str | None) -> Units:
     """The unit of each row of each table, shape (rows,) dtype uint64; None for tables that hold nobody's rows.
 
-    A row that points to no unit is a unit of its own.
+    A row that points to no unit is a unit of its own. Raises DataError where `unit` is none of the tables.
     """
     schema, paths = tables.schema, unit_tables(tables.schema, unit)
     units: Units = dict.fromkeys(schema.names)

@@ -20,6 +20,11 @@ def model(people) -> tl.Model:
     return tl.fit(people, generator="marginals", seed=7)
 
 
+def test_rows_that_are_no_number_are_a_sentence(model):
+    with pytest.raises(TwinlakeError, match='rows is "many"; allowed is a multiple such as 1.0x'):
+        model.sample("many")
+
+
 def test_a_model_draws_as_many_rows_as_asked(model):
     assert model.sample()["subjects"].num_rows == 600
     assert model.sample("0.5x")["subjects"].num_rows == 300

@@ -76,15 +76,18 @@ class Model:
             workers: processes to draw with; the rows are the same.
             folder: an empty folder to write Parquet parts to; memory where it is left out.
             progress: told after each shard.
+
+        Raises:
+            TwinlakeError: where `rows` or `where` can't be read, or too few rows satisfy the predicate.
         """
-        own = self.seed if seed is None else seed
+        own, wanted = self.seed if seed is None else seed, _rows(rows)
         if where is not None:
-            drawn = self._satisfying(where, Rows.parse(rows), own, workers, progress)
+            drawn = self._satisfying(where, wanted, own, workers, progress)
         elif folder is not None:
-            return self._draw(folder, self._scale(Rows.parse(rows)), own, workers, progress)
+            return self._draw(folder, self._scale(wanted), own, workers, progress)
         else:
             with tempfile.TemporaryDirectory(prefix="twinlake-") as scratch:
-                opened = self._draw(Path(scratch), self._scale(Rows.parse(rows)), own, workers, progress)
+                opened = self._draw(Path(scratch), self._scale(wanted), own, workers, progress)
                 drawn = Tables(opened.schema, dict(opened))
         if folder is not None:
             drawn.save(folder)
@@ -176,6 +179,13 @@ def matching(rows: pa.Table, where: str) -> pa.Table:
         except duckdb.Error as error:
             raise GeneratorError(f'the predicate "{where}" can\'t be read: {str(error).splitlines()[0]}') from None
     return rows.take(hits["__row"])
+
+
+def _rows(text: str | int) -> Rows:
+    try:
+        return Rows.parse(text)
+    except ValueError as error:
+        raise TwinlakeError(str(error)) from None
 
 
 def _is_pipeline(data: str) -> bool:
