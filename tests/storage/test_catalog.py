@@ -113,7 +113,7 @@ def test_the_catalog_lists_every_release_and_says_that_rows_are_synthetic(layout
     lines = plain(layout, 'SELECT "release", "rows" FROM twinlake.releases WHERE "table" = \'subjects\' ORDER BY ALL')
     assert lines == "[('2026-11-21', 20), ('2026-11-22', 20)]"
     comments = plain(layout, "SELECT DISTINCT comment FROM duckdb_views() WHERE schema_name = 'clinic'")
-    assert comments == "[('Synthetic rows of release clinic@2026-11-22; no row is a real one',)]"
+    assert comments == "[('Synthetic rows of release clinic@2026-11-22',)]"
 
 
 def test_older_duckdb_can_read_the_catalog(layout):

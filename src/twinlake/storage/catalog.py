@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from twinlake.errors import LakeError
-from twinlake.schema import Column, Table, quoted
+from twinlake.schema import Column, Table, literal, quoted
 from twinlake.storage.layout import Layout
 from twinlake.storage.lock import short_lock
 from twinlake.storage.release import Release, latest, release_folders, releases
@@ -41,7 +41,7 @@ def build_catalog(layout: Layout, *, without: Collection[Path] = ()) -> None:
             left_over.unlink()
         layout.lake.mkdir(parents=True, exist_ok=True)
         with duckdb.connect(":memory:") as con:
-            con.execute(f"ATTACH {text(str(beside))} AS catalog (STORAGE_VERSION '{STORAGE}')")
+            con.execute(f"ATTACH {literal(str(beside))} AS catalog (STORAGE_VERSION '{STORAGE}')")
             con.execute("USE catalog")
             con.execute("BEGIN")
             define(con, layout, found, served=latest(found))
@@ -85,13 +85,13 @@ def define(con: Connection, layout: Layout, found: Iterable[Release], *, served:
 
 def view_sql(name: str, table: Table, release: Release) -> str:
     """The statements that make the view of a table, and say on it that its rows are synthetic."""
-    files = ", ".join(text(str(p)) for p in parts(release.folder.resolve(), table.name))
+    files = ", ".join(literal(str(p)) for p in parts(release.folder.resolve(), table.name))
     casts = ", ".join(f"{cast} AS {quoted(column)}" for column, cast in _casts(table).items())
     everything = f"* REPLACE ({casts})" if casts else "*"
-    comment = f"Synthetic rows of release {release.id}; no row is a real one"
+    comment = f"Synthetic rows of release {release.id}"
     return (
         f"CREATE VIEW {name} AS SELECT {everything} FROM read_parquet([{files}]); "
-        f"COMMENT ON VIEW {name} IS {text(comment)}"
+        f"COMMENT ON VIEW {name} IS {literal(comment)}"
     )
 
 
@@ -101,7 +101,7 @@ def is_current(layout: Layout) -> bool:
         return False
     try:
         with duckdb.connect(":memory:") as con:
-            con.execute(f"ATTACH {text(str(layout.catalog))} AS catalog (READ_ONLY)")
+            con.execute(f"ATTACH {literal(str(layout.catalog))} AS catalog (READ_ONLY)")
             root = con.sql("SELECT root FROM catalog.twinlake.lake").fetchall()
             listed = con.sql('SELECT DISTINCT pipeline, "release" FROM catalog.twinlake.releases').fetchall()
     except duckdb.Error:
@@ -130,11 +130,6 @@ def check_name(pipeline: str) -> None:
         )  # fmt: skip
 
 
-def text(value: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def sync(path: Path) -> None:
     """Bring a file or a folder's entries to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -154,7 +149,7 @@ def _casts(table: Table) -> dict[str, str]:
 def _cast(column: Column) -> str:
     name, type_ = quoted(column.name), column.type
     if column.labels:
-        return f"CAST({name} AS ENUM({', '.join(text(label) for label in column.labels)}))"
+        return f"CAST({name} AS ENUM({', '.join(literal(label) for label in column.labels)}))"
     if pa.types.is_timestamp(type_) and type_.tz is None and type_.unit in ("s", "ms"):
         return f"CAST({name} AS TIMESTAMP_{type_.unit.upper()})"
     if pa.types.is_duration(type_):
