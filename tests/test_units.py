@@ -18,7 +18,7 @@ def test_without_a_unit_every_row_is_one():
 
 
 def test_a_unit_that_is_no_table_is_told_with_the_nearest():
-    with pytest.raises(DataError, match='unit "subject" is no table; tables are .*Did you mean "subjects"'):
+    with pytest.raises(DataError, match=r'unit "subject" is no table; tables are .*Did you mean "subjects"'):
         unit_tables(SCHEMA, "subject")
 
 

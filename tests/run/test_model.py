@@ -21,7 +21,7 @@ def model(people) -> tl.Model:
 
 
 def test_rows_that_are_no_number_are_a_sentence(model):
-    with pytest.raises(TwinlakeError, match='rows is "many"; allowed is a multiple such as 1.0x'):
+    with pytest.raises(TwinlakeError, match=r'rows is "many"; allowed is a multiple such as 1.0x'):
         model.sample("many")
 
 
