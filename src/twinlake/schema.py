@@ -76,6 +76,15 @@ class Reference:
         """`a, b -> table(x, y)`."""
         return f"{', '.join(self.columns)} -> {self.table}({', '.join(self.to)})"
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for `json.dumps`."""
+        return {"columns": list(self.columns), "table": self.table, "to": list(self.to)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The reference that `to_json` wrote."""
+        return cls(tuple(data["columns"]), data["table"], tuple(data["to"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -118,7 +127,7 @@ class Table:
 
     @property
     def identifiers(self) -> tuple[str, ...]:
-        """Columns of the key and of references, in column order: made, never learnt by a table generator."""
+        """Columns of the key and of references, in column order; none of them is judged."""
         used = {*self.key, *(c for r in self.references for c in r.columns)}
         return tuple(n for n in self.names if n in used)
 
@@ -129,7 +138,7 @@ class Table:
 
     @property
     def learnt(self) -> tuple[str, ...]:
-        """Columns a table generator learns: neither identifiers nor personal."""
+        """Columns that are learnt and judged: neither identifiers nor personal."""
         made = {*self.identifiers, *self.personal}
         return tuple(n for n in self.names if n not in made)
 
@@ -170,7 +179,7 @@ class Schema:
                 f"there is no table {reference.table}", where=where, allowed=f"tables are {listed(names)}", fix=fix
             )
         there = self[reference.table].names
-        for name in set(reference.to).difference(there):
+        for name in (n for n in reference.to if n not in there):
             fix = nearest(name, there)
             raise DataError(
                 f"{reference.table} has no column {name}", where=where, allowed=f"it has {listed(there)}", fix=fix
@@ -244,6 +253,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def literal(text: str) -> str:
+    """A text as an SQL literal, for DuckDB and PostgreSQL alike."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _missing(name: str) -> Any:  # noqa: ANN401 - never returns
     raise KeyError(name)
 
@@ -252,7 +266,7 @@ def _table_to_json(table: Table) -> dict[str, Any]:
     return {
         "name": table.name,
         "key": list(table.key),
-        "references": [{"columns": list(r.columns), "table": r.table, "to": list(r.to)} for r in table.references],
+        "references": [r.to_json() for r in table.references],
         "order_by": table.order_by,
         "public": table.public,
         "columns": [_column_to_json(c) for c in table.columns],
@@ -276,7 +290,7 @@ def _table_from_json(data: Mapping[str, Any]) -> Table:
     return Table(
         name=data["name"],
         key=tuple(data["key"]),
-        references=tuple(Reference(tuple(r["columns"]), r["table"], tuple(r["to"])) for r in data["references"]),
+        references=tuple(Reference.from_json(r) for r in data["references"]),
         order_by=data["order_by"],
         public=data["public"],
         columns=tuple(_column_from_json(c) for c in data["columns"]),

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +109,7 @@ class Blueprint:
         arrays |= {"guard": self.guard.rare} if self.guard else {}
         content = {
             "schema": Schema((replace(self.table, references=()),)).to_json(),
-            "references": [_reference_json(r) for r in self.table.references],
+            "references": [r.to_json() for r in self.table.references],
             "rows": self.rows,
             "keys": [[n, k.to_json()] for n, k in self.keys.items()],
             "numbered": dict(self.numbered),
@@ -140,7 +139,7 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         raise ModelError("this is no model of a table of a database", where=str(folder), fix="Fit the model again")
     try:
         table = Schema.from_json(head["schema"]).tables[0]
-        table = replace(table, references=tuple(_reference(r) for r in head["references"]))
+        table = replace(table, references=tuple(Reference.from_json(r) for r in head["references"]))
         keys = {n: Key.from_json(d, avoid=arrays[f"key:{i}"]) for i, (n, d) in enumerate(head["keys"])}
         fillers = {n: Filler.from_json(d, avoid=arrays[f"filler:{i}"]) for i, (n, d) in enumerate(head["fillers"])}
         links, deferred = (tuple(Link.from_json(d) for d in head[part]) for part in ("links", "deferred"))
@@ -348,11 +347,3 @@ def _steps(data: pa.Table, names: set[str], table: Table, *, k: int) -> dict[str
     movable = [n for n in data.column_names if n in names and is_numeric(table[n].type)]
     movable = [n for n in movable if not pa.types.is_floating(table[n].type)]
     return {n: common_step(np.unique(as_numbers(data[n].drop_null())), table[n].type, k=k) for n in movable}
-
-
-def _reference_json(reference: Reference) -> dict[str, Any]:
-    return {"columns": list(reference.columns), "table": reference.table, "to": list(reference.to)}
-
-
-def _reference(data: Mapping[str, Any]) -> Reference:
-    return Reference(tuple(data["columns"]), data["table"], tuple(data["to"]))

@@ -59,15 +59,18 @@ class Link:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "columns": list(self.reference.columns), "table": self.reference.table, "to": list(self.reference.to),
-            "nulls": self.nulls, "loops": self.loops, "single": self.single, "degrees": self.degrees.to_json(),
-        }  # fmt: skip
+            **self.reference.to_json(),
+            "nulls": self.nulls,
+            "loops": self.loops,
+            "single": self.single,
+            "degrees": self.degrees.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The link that `to_json` wrote."""
-        reference = Reference(tuple(data["columns"]), data["table"], tuple(data["to"]))
-        return cls(reference, data["nulls"], data["loops"], data["single"], Degrees.from_json(data["degrees"]))
+        degrees = Degrees.from_json(data["degrees"])
+        return cls(Reference.from_json(data), data["nulls"], data["loops"], data["single"], degrees)
 
 
 def complete(rows: pa.Table) -> npt.NDArray[np.bool_]:

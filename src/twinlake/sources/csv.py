@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 
 from twinlake.errors import SourceError
-from twinlake.schema import quoted
-from twinlake.sources.engine import literal, path_pattern, plain_errors
+from twinlake.schema import literal, quoted
+from twinlake.sources.engine import path_pattern, plain_errors, struct
 
 SEPARATORS = (",", ";", "\t", "|")
 _WIDER = ("BIGINT", "HUGEINT", "DOUBLE")
@@ -32,7 +32,7 @@ class CsvFiles:
     @property
     def sql(self) -> str:
         """The table function that reads them, in order."""
-        columns = literal({name: type_ or "VARCHAR" for name, type_ in self.types.items()})
+        columns = struct({name: type_ or "VARCHAR" for name, type_ in self.types.items()})
         paths = ", ".join(path_pattern(p) for p in self.paths)
         formats = "".join(f", {name}={literal(text)}" for name, text in self.formats.items())
         return f"read_csv([{paths}], auto_detect=false, columns={columns}, {_dialect(self.separator)}{formats})"

@@ -12,9 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from twinlake.errors import SourceError
-from twinlake.schema import Reference, Schema, quoted
+from twinlake.schema import Reference, Schema, literal, quoted
 from twinlake.sources.catalog import Listed, Listing, assemble, choose, uncarried
-from twinlake.sources.engine import DuckReading, engine, literal
+from twinlake.sources.engine import DuckReading, engine
 from twinlake.types import ENUM
 
 TYPES: dict[str, pa.DataType] = {

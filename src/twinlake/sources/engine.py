@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from twinlake.errors import SourceError
-from twinlake.schema import Table, quoted
+from twinlake.schema import Table, literal, quoted
 from twinlake.sources.carry import Limits, carry
 from twinlake.tables import ROWS_PER_GROUP
 
@@ -103,11 +103,9 @@ def _expression(name: str, native: str) -> str:
     return f"CAST({quoted(name)} AS DECIMAL(38, 0))" if native == "HUGEINT" else quoted(name)
 
 
-def literal(value: str | dict[str, str]) -> str:
-    """A text, or a struct of texts, as an SQL literal."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in value.items()) + "}"
-    return "'" + value.replace("'", "''") + "'"
+def struct(values: dict[str, str]) -> str:
+    """Texts by name as an SQL struct."""
+    return "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in values.items()) + "}"
 
 
 def path_pattern(path: Path) -> str:

@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 
 from twinlake.errors import LakeError, TwinlakeError, listed, nearest
-from twinlake.storage.catalog import Connection, build_catalog, define, is_current, text
+from twinlake.schema import literal
+from twinlake.storage.catalog import Connection, build_catalog, define, is_current
 from twinlake.storage.layout import Layout
 from twinlake.storage.release import Release, choose, empty, find_release, latest, releases
 from twinlake.tables import parts
@@ -66,7 +67,7 @@ def open_catalog(layout: Layout, *, at: str | None = None) -> Iterator[Connectio
         raise empty(layout)
     with duckdb.connect(":memory:", config=_SEALED) as con:
         if at is None and _on_disk(layout):
-            con.execute(f"ATTACH {text(str(layout.catalog))} AS catalog (READ_ONLY)")
+            con.execute(f"ATTACH {literal(str(layout.catalog))} AS catalog (READ_ONLY)")
         else:
             con.execute("ATTACH ':memory:' AS catalog")
             con.execute("USE catalog")
@@ -105,8 +106,8 @@ def _served(layout: Layout, found: list[Release], at: str) -> dict[str, Release]
 def _seal(con: Connection, layout: Layout, found: list[Release]) -> None:
     files = [str(p) for r in found for t in r.manifest.schema.names for p in parts(r.folder.resolve(), t)]
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET allowed_paths = [{', '.join(text(f) for f in files)}]")
-    con.execute(f"SET temp_directory = {text(str(layout.spill))}")
+    con.execute(f"SET allowed_paths = [{', '.join(literal(f) for f in files)}]")
+    con.execute(f"SET temp_directory = {literal(str(layout.spill))}")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
 
