@@ -22,6 +22,7 @@ LEAVES = [
     "types",
     "verdict",
     "random",
+    "progress",
     "errors",
     "version",
 ]

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from twinlake.errors import TwinlakeError
 
 if TYPE_CHECKING:
-    from twinlake.generators.protocols import Progress as Told
+    from twinlake.progress import Progress as Told
 
 MISTAKE = 2  # exit status: the question was wrong, or the world was
 

@@ -4,7 +4,7 @@ A generator is an algorithm with its settings; `fit` returns a new model. There 
 data (JSON, Arrow, npz): reading one executes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,12 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.hashing import Hashes
+from twinlake.progress import Progress as Progress
 from twinlake.schema import Schema, Table
 from twinlake.tables import Tables
 from twinlake.units import Units
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much is done, and how much there is."""
 
 
 @runtime_checkable

@@ -15,11 +15,12 @@ import pyarrow as pa
 from twinlake.errors import DataError, GeneratorError, ModelError, listed, nearest
 from twinlake.generators.blueprints import Blueprint, Terms, learn, read_blueprint
 from twinlake.generators.mending import fill_late, part_keys
-from twinlake.generators.protocols import Progress, TableGenerator
+from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.providers import check_locale
 from twinlake.generators.saved import read_head, write_model
 from twinlake.generators.shards import ROWS, Shard, run_shards, table_folder
 from twinlake.generators.weaving import Weave, Woven, plan
+from twinlake.progress import Progress
 from twinlake.schema import Schema, Table
 from twinlake.tables import Tables, TableWriter, read_table, write_schema
 from twinlake.units import Units

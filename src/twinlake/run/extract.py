@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from twinlake.errors import DataError, ProjectError
-from twinlake.generators.protocols import Progress
+from twinlake.progress import Progress
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.wall import walled
@@ -59,7 +59,7 @@ class Extract:
 
 
 def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Record:
-    """Read the source into the vault; an extract that is there already is kept as it is."""
+    """Read the source into the vault; an extract that is there already, whole, is kept."""
     with walled(job.layout, job.name, "extracting"), job.layout.scratch(job.name) as scratch:
         schema = job.schema()
         if mistakes := problems(job.source, schema):
@@ -68,7 +68,8 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
         content = fingerprint(scratch / "all")
         name = _id(job, content)
         home = job.layout.real(job.name, name)
-        if not home.exists():
+        if not _is_whole(job, name):
+            shutil.rmtree(home, ignore_errors=True)
             _split(job, scratch)
             rows = {n: Tables.open(scratch / "all").rows(n) for n in schema.names}
             shutil.rmtree(scratch / "all")
@@ -83,6 +84,15 @@ def open_extract(job: Job, name: str) -> Extract:
     folder = job.layout.real(job.name, name)
     told = json.loads((folder / "extract.json").read_text(encoding="utf-8"))
     return Extract(name, folder, told["fingerprint"], told["rows"])
+
+
+def _is_whole(job: Job, name: str) -> bool:
+    """Whether the extract is there and its files can be opened; a disk that filled up may have torn one."""
+    try:
+        there = open_extract(job, name)
+        return all(side.rows(n) >= 0 for side in (there.learnt, there.holdout) for n in there.rows)
+    except (OSError, ValueError, KeyError, TypeError):  # ArrowInvalid is a ValueError
+        return False
 
 
 def _id(job: Job, content: str) -> str:

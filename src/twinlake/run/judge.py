@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.expectations.gate import expectations
 from twinlake.expectations.suite import Suite, read_suite
-from twinlake.generators.protocols import Progress
+from twinlake.progress import Progress
 from twinlake.run.extract import Extract, open_extract
 from twinlake.run.gates import REAL_GATES, Case, gate_names, judge_table
 from twinlake.run.job import Job

@@ -11,9 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from twinlake.errors import GeneratorError, ProjectError, TwinlakeError
-from twinlake.generators.protocols import Progress
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
+from twinlake.progress import Progress
 from twinlake.project import Rows
 from twinlake.random import derive
 from twinlake.run.extract import extract

@@ -6,14 +6,17 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
-from twinlake.generators.protocols import Progress
+from twinlake.errors import LakeError
+from twinlake.progress import Progress
 from twinlake.project import Rows
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.train import open_model
 from twinlake.run.wall import walled
 from twinlake.schema import Schema
+from twinlake.storage.publish import snapshot_hash
 from twinlake.tables import Tables, canonical
 
 
@@ -24,12 +27,20 @@ def sample(job: Job, record: Record, *, workers: int = 1, progress: Progress | N
         scale = Rows.parse(job.pipeline.snapshot.rows).scale(model.rows[first_table(model.schema, job.pipeline.unit)])
         name = _id(job, record, scale)
         home = job.layout.staging(job.name, name)
-        if not (home / "schema.json").exists():
+        if not _is_whole(home):
             shutil.rmtree(home, ignore_errors=True)
             model.sample(
                 home, scale=scale, seed=job.seed("sample", record.need("model")), executor=pool, progress=progress
             )
         return record.save(job.layout, snapshot=name)
+
+
+def _is_whole(home: Path) -> bool:
+    """Whether the snapshot is there with all its files; a disk that filled up may have torn one."""
+    try:
+        return bool(snapshot_hash(home))
+    except LakeError:
+        return False
 
 
 def open_snapshot(job: Job, name: str) -> Tables:

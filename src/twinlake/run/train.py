@@ -3,10 +3,11 @@
 import hashlib
 import shutil
 
-from twinlake.errors import GeneratorError
-from twinlake.generators.protocols import Progress, TableGenerator
+from twinlake.errors import GeneratorError, ModelError
+from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
+from twinlake.progress import Progress
 from twinlake.project.pipeline import GeneratorChoice
 from twinlake.run.extract import Extract, open_extract
 from twinlake.run.job import Job
@@ -25,7 +26,8 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
     with walled(job.layout, job.name, "learning"), job.layout.scratch(job.name) as scratch:
         extract = open_extract(job, record.need("extract"))
         home = job.layout.model(job.name, model_id(job, extract, retrain=retrain))
-        if not home.exists():
+        if not _is_whole(job, home.name):
+            shutil.rmtree(home, ignore_errors=True)
             units = assign_units(extract.learnt, job.pipeline.unit)
             model = generator(job).fit(
                 extract.learnt, units=units, seed=job.seed("train"), rows=extract.rows, progress=progress
@@ -47,6 +49,14 @@ def model_id(job: Job, extract: Extract, *, retrain: bool) -> str:
 def open_model(job: Job, name: str) -> RelationalModel:
     """The model of that id."""
     return read_model(job.layout.model(job.name, name), secret=job.secret)
+
+
+def _is_whole(job: Job, name: str) -> bool:
+    """Whether the model is there and can be read; a disk that filled up may have torn a file."""
+    try:
+        return bool(open_model(job, name).schema.names)
+    except ModelError:
+        return False
 
 
 def generator(job: Job) -> RelationalGenerator:

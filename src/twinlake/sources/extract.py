@@ -1,22 +1,20 @@
 """Extraction: every table of a schema, in one reading, streamed to a folder of Parquet files."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from twinlake.errors import DataError
+from twinlake.progress import Progress
 from twinlake.schema import Schema, Table, quoted
 from twinlake.sources.protocols import Reading, Source
 from twinlake.tables import TableWriter, write_schema
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is extracted, how many of its rows are written, and how many there are."""
 
 
 def extract(source: Source, schema: Schema, folder: Path, *, progress: Progress | None = None) -> None:
     """Write the rows of every table of `schema` to a new or empty folder, `schema.json` last.
 
-    Rows are collected beside it, in `<folder>.partial`, which is gone whether this succeeds or fails.
+    Rows are collected beside it, in `<folder>.partial`, which is gone whether this succeeds or fails. `progress` is
+    told after every batch of `extract people` and its rows.
 
     Raises:
         DataError: for a table without rows, or a value that doesn't fit its column.
