@@ -1,4 +1,4 @@
-"""Privacy units: which rows are one person's, and the coin that holds some of them back.
+"""Privacy units: which rows are one person's, how many hold a value, and the coin that holds some of them back.
 
 The unit is a row of a root table with all its descendants, or each table's own row. The coin is a keyed hash of the
 unit, so a unit falls on the same side every night, whatever is added beside it.
@@ -17,6 +17,7 @@ from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import Tables, TableWriter, write_schema
 
 Units = dict[str, Hashes | None]
+Counts = npt.NDArray[np.intp]
 
 
 def unit_tables(schema: Schema, unit: str | None) -> dict[str, Reference | None]:
@@ -47,6 +48,24 @@ def assign_units(tables: Tables, unit: str | None) -> Units:
         own = _own(tables, schema[name])
         units[name] = own if reference is None else _through(tables, name, reference, units, own)
     return units
+
+
+def holders(hashes: Hashes, units: Hashes | None) -> tuple[Hashes, Counts]:
+    """The distinct hashes, sorted, and how many units hold each; without units every row is one."""
+    if units is not None:
+        order = np.lexsort((units, hashes))
+        hashes, units = hashes[order], units[order]
+        first = np.ones(len(hashes), dtype=np.bool_)
+        first[1:] = (hashes[1:] != hashes[:-1]) | (units[1:] != units[:-1])
+        hashes = hashes[first]
+    values, counts = np.unique(hashes, return_counts=True)
+    return values, counts.astype(np.intp)
+
+
+def rare(hashes: Hashes, units: Hashes | None, *, k: int) -> Hashes:
+    """The hashes that fewer than `k` units hold, sorted."""
+    values, counts = holders(hashes, units)
+    return np.asarray(values[counts < k])
 
 
 def split(tables: Tables, units: Units, *, share: float, seed: int, real: Path, holdout: Path) -> None:

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +13,7 @@ from twinlake.expectations.suite import Expectation, Suite
 from twinlake.hashing import Hashes, hash_values
 from twinlake.schema import Column, Table
 from twinlake.types import ENUM
+from twinlake.units import holders
 
 LABELS = 100  # more distinct labels than this are no set
 SURE = 3  # labels that fewer than 3 k units hold may become rare in the part that is learnt
@@ -80,9 +80,8 @@ def _set(column: Column, values: pa.Array, owners: Hashes, *, k: int) -> Iterato
 def _common(values: pa.Array, owners: Hashes, *, k: int) -> tuple[list[str | int], float]:
     """The values that at least `k` units hold, sorted, and the share of values that 3 `k` units hold each."""
     hashes = hash_values(values)
-    distinct, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    pairs = pd.DataFrame({"value": inverse, "owner": owners}).drop_duplicates()
-    held = np.bincount(pairs["value"].to_numpy(), minlength=len(distinct))
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    held = holders(hashes, owners)[1]
     share = float((held[inverse] >= SURE * k).mean()) if len(hashes) else 0.0
     return sorted(values.take(pa.array(first[held >= k])).to_pylist()), share
 

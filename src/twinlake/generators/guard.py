@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from twinlake.hashing import Hashes, hash_rows, mix
+from twinlake.units import rare
 
 RICH = 0.01  # share of one half's rows that the other half holds too, below which a table is rich
 
@@ -36,8 +36,7 @@ class Guard:
         hashes = hash_rows(rows)
         if not is_rich(hashes, units):
             return None
-        holders = pd.DataFrame({"row": hashes, "unit": units}).drop_duplicates()["row"].value_counts()
-        return cls(tuple(rows.column_names), np.sort(holders[holders < k].index.to_numpy(dtype=np.uint64)))
+        return cls(tuple(rows.column_names), rare(hashes, units, k=k))
 
     def clashes(self, rows: pa.Table) -> npt.NDArray[np.int64]:
         """Places of the rows that equal a rare real one."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twinlake.hashing import Hashes, mix, uniform
-from twinlake.privacy.holders import ABSENT, holders
+from twinlake.privacy.holders import ABSENT
+from twinlake.units import holders
 
 
 @dataclass(frozen=True, slots=True)

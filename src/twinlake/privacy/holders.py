@@ -1,4 +1,4 @@
-"""How many privacy units hold each value or row, told by hash."""
+"""What the rules of replay compare: hashes of rows and of values, and which of them few privacy units hold."""
 
 from collections.abc import Callable
 
@@ -9,28 +9,10 @@ import pyarrow.compute as pc
 
 from twinlake.columns import is_missing
 from twinlake.hashing import Hashes, hash_rows, hash_values
+from twinlake.units import Counts, rare
 
-Counts = npt.NDArray[np.intp]
 Hash = Callable[[pa.Table], Hashes]
 ABSENT = np.uint64(0xD1B54A32D192ED03)  # what a null hashes to where nulls are nobody's secret
-
-
-def holders(hashes: Hashes, units: Hashes | None) -> tuple[Hashes, Counts]:
-    """The distinct hashes, sorted, and how many units hold each; without units every row is one."""
-    if units is not None:
-        order = np.lexsort((units, hashes))
-        hashes, units = hashes[order], units[order]
-        first = np.ones(len(hashes), dtype=np.bool_)
-        first[1:] = (hashes[1:] != hashes[:-1]) | (units[1:] != units[:-1])
-        hashes = hashes[first]
-    values, counts = np.unique(hashes, return_counts=True)
-    return values, counts.astype(np.intp)
-
-
-def rare(hashes: Hashes, units: Hashes | None, *, k: int) -> Hashes:
-    """The hashes that fewer than `k` units hold, sorted."""
-    values, counts = holders(hashes, units)
-    return np.asarray(values[counts < k])
 
 
 def rare_anywhere(learnt: Hashes, units: Hashes | None, holdout: Hashes, *, k: int) -> Hashes:

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from twinlake.columns import is_quantity, measurable
 from twinlake.hashing import Hashes
 from twinlake.privacy.excess import Fair, fair
-from twinlake.privacy.holders import ABSENT, Hash, found, plain_hash, rare, rare_anywhere, row_hash, value_hash
+from twinlake.privacy.holders import ABSENT, Hash, found, plain_hash, rare_anywhere, row_hash, value_hash
 from twinlake.schema import Column, Kind, Schema, Table
 from twinlake.tables import Tables
+from twinlake.units import rare
 from twinlake.verdict import Verdict
 
 GATE = "replay"
