@@ -17,6 +17,7 @@ from twinlake.run.wall import keep, walled
 from twinlake.schema import Schema
 from twinlake.storage.publish import snapshot_hash
 from twinlake.storage.verdicts import Gate, store_verdicts
+from twinlake.storage.writing import write_whole
 from twinlake.tables import canonical
 from twinlake.units import unit_tables
 from twinlake.verdict import Verdict
@@ -48,7 +49,7 @@ def judge_real(job: Job, record: Record) -> list[Verdict]:
             verdicts = [
                 v for n, s in suites.items() for v in expectations(s, extract.whole(n), extract.schema[n], real=True)
             ]
-            file.write_text(canonical([v.to_json() for v in verdicts]), encoding="utf-8")
+            write_whole(file, canonical([v.to_json() for v in verdicts]))
         return [Verdict.from_json(v) for v in json.loads(file.read_text(encoding="utf-8"))]
 
 

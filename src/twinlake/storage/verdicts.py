@@ -5,7 +5,6 @@ A release reads them from here and from nowhere else, so that no snapshot goes o
 
 import hmac
 import json
-import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from twinlake.errors import LakeError
 from twinlake.storage.layout import Layout, private
 from twinlake.storage.lock import short_lock
 from twinlake.storage.secret import keyed
+from twinlake.storage.writing import write_whole
 from twinlake.tables import canonical
 from twinlake.verdict import Verdict
 
@@ -107,8 +107,4 @@ def _payload(judgement: Judgement) -> dict[str, Any]:
 
 
 def _write(file: Path, payload: dict[str, Any], secret: bytes) -> None:
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    beside.touch(mode=0o600)
-    signed = {"judgement": payload, "mac": keyed(secret, canonical(payload))}
-    beside.write_text(canonical(signed), encoding="utf-8")
-    beside.replace(file)
+    write_whole(file, canonical({"judgement": payload, "mac": keyed(secret, canonical(payload))}))
