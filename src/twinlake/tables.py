@@ -50,10 +50,11 @@ class Tables(Mapping[str, pa.Table]):
         return len(self.schema.tables)
 
     def columns(self, name: str, columns: Iterable[str]) -> pa.Table:
-        """Some columns of a table; from a folder, only these are read."""
+        """Some columns of a table, in the order asked for; from a folder, only these are read."""
+        names = list(columns)
         if name in self._data or self._folder is None:
-            return self[name].select(list(columns))
-        return read_table(self._folder, self.schema[name].select(tuple(columns)))
+            return self[name].select(names)
+        return read_table(self._folder, self.schema[name].select(tuple(names))).select(names)
 
     def batches(self, name: str) -> Iterator[pa.RecordBatch]:
         """The rows of a table a row group at a time; from a folder, in bounded memory."""

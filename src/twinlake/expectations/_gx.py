@@ -72,7 +72,7 @@ def _quiet() -> Iterator[Any]:
     """Great Expectations, imported, without its log, its warnings and its telemetry."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     log = logging.getLogger("great_expectations")
-    before = log.disabled, log.level, log.propagate
+    before = log.disabled
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import great_expectations as gx
@@ -87,7 +87,7 @@ def _quiet() -> Iterator[Any]:
         finally:
             for child, was in shut:
                 child.disabled = was
-            log.disabled = before[0]
+            log.disabled = before
 
 
 def _wrong_arguments(suite: Suite, expectation: Expectation) -> Iterator[TwinlakeError]:

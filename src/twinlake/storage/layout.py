@@ -77,7 +77,7 @@ class Layout:
 
     def own_vault(self, pipeline: str) -> Path:
         """One pipeline's part of the vault."""
-        return self.vault / _folder(pipeline)
+        return self.vault / path_name(pipeline)
 
     def real(self, pipeline: str, fingerprint: str) -> Path:
         """One extract of the real tables."""
@@ -116,7 +116,7 @@ class Layout:
 
     def staging(self, pipeline: str, snapshot: str) -> Path:
         """A snapshot on its way to the gates. The folder it goes into is made, readable by the owner only."""
-        return private(private(self.data / "staging") / _folder(pipeline)) / snapshot
+        return private(private(self.data / "staging") / path_name(pipeline)) / snapshot
 
     @property
     def lake(self) -> Path:
@@ -125,7 +125,7 @@ class Layout:
 
     def releases(self, pipeline: str) -> Path:
         """The folder of a pipeline's releases."""
-        return self.lake / _folder(pipeline)
+        return self.lake / path_name(pipeline)
 
     def release(self, pipeline: str, name: str) -> Path:
         """The folder of a release."""
@@ -163,10 +163,6 @@ def private(folder: Path) -> Path:
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     return folder
-
-
-def _folder(pipeline: str) -> str:
-    return path_name(pipeline)
 
 
 def tag_of(pipeline: str, release: str) -> str:
