@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types unit setup ui bench clean
+.PHONY: demo test lint types unit setup ui clean
 .DEFAULT_GOAL := demo
 
 setup: $(READY)

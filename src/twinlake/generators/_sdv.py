@@ -49,6 +49,7 @@ class Sdv:
         options: passed to SDV's class.
         rows: that are learnt from at most.
         secret: the key of the hash that a saved model carries; without one, models can't be saved.
+        k: values held by fewer privacy units are never drawn.
     """
 
     name: str

@@ -36,7 +36,7 @@ class TableGenerator(Protocol):
     def fit(
         self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator
     ) -> "TableModel":
-        """Learn from `data`: the columns of `table`, which holds no identifiers or personal columns.
+        """Learn from `data`: the columns of `table`, none of which identifies a row or is personal.
 
         Args:
             data: real rows, typed as `table.arrow`.

@@ -1,7 +1,8 @@
 """Any table generator over any schema: keys, references and personal columns are made here, the rest by table models.
 
 Every reference of a snapshot holds and every key is unique, by construction. How many children parents have is kept;
-what children have in common with their parents is not learnt here.
+what children have in common with their parents is not learnt here. Which row of a public table is referred to, and the
+parts of a key that are no identifiers, are drawn by table models too.
 """
 
 from collections.abc import Iterator, Mapping
