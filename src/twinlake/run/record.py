@@ -2,13 +2,14 @@
 
 import datetime as dt
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from twinlake.errors import DataError
 from twinlake.storage.layout import Layout
+from twinlake.storage.release import is_date
+from twinlake.storage.writing import write_whole
 
 STAGES = ("extract", "model", "snapshot", "release", "settings")
 
@@ -27,9 +28,16 @@ class Record:
 
     @classmethod
     def load(cls, layout: Layout, pipeline: str, date: str) -> Self:
-        """The record of a date; an empty one where nothing has run."""
-        file = layout.record(pipeline, date)
-        return cls(**json.loads(file.read_text(encoding="utf-8"))) if file.exists() else cls(pipeline, date)
+        """The record of a date; an empty one where nothing has run, or where what was written is damaged.
+
+        Raises DataError for a text that is no date.
+        """
+        if not is_date(date):
+            raise DataError(f'"{date}" is no date', allowed="a day of the calendar, like 2026-11-22")
+        try:
+            return cls(**json.loads(layout.record(pipeline, date).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return cls(pipeline, date)
 
     def save(self, layout: Layout, **made: str | None) -> Self:
         """The record with what a stage made; where that is new, stages after it are forgotten."""
@@ -40,9 +48,7 @@ class Record:
         changes: dict[str, Any] = {**dict.fromkeys(STAGES[last + 1 :]), **made}
         new = replace(self, **changes)
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(asdict(new), indent=2), encoding="utf-8")
-        beside.replace(file)
+        write_whole(file, json.dumps(asdict(new), indent=2))
         return new
 
     def need(self, stage: str) -> str:

@@ -84,6 +84,11 @@ def _on_disk(layout: Layout) -> bool:
         build_catalog(layout)
     except (OSError, duckdb.IOException, TwinlakeError):
         return False
+    except duckdb.Error:
+        raise LakeError(
+            "a file of a release can't be read", where="the lake",
+            fix="Bring it back with: dvc checkout, or remove that release's folder",
+        ) from None  # fmt: skip
     return True
 
 
