@@ -31,8 +31,9 @@ def as_text(rows: pa.Table, *, csv: bool = False) -> str:
     table = Table(box=box.SIMPLE_HEAD)
     for name in rows.column_names:
         table.add_column(Text(name))
-    for row in rows.slice(0, MOST_ROWS).to_pylist():
-        table.add_row(*(Text("NULL" if v is None else str(v)) for v in row.values()))
+    shown = [column.slice(0, MOST_ROWS).to_pylist() for column in rows.columns]  # names may come twice
+    for row in zip(*shown, strict=True):
+        table.add_row(*(Text("NULL" if v is None else str(v)) for v in row))
     out = io.StringIO()
     console = Console(file=out, width=max(80, 24 * rows.num_columns), color_system=None)
     console.print(table)
@@ -41,11 +42,17 @@ def as_text(rows: pa.Table, *, csv: bool = False) -> str:
 
 
 def _csv(rows: pa.Table) -> str:
-    plain = [c.cast(pa.string()) if not _is_csv(c.type) else c for c in rows.columns]
+    plain = [c if _is_csv(c.type) else _words(c) for c in rows.columns]
     out = io.BytesIO()
     pc.write_csv(pa.table(plain, names=rows.column_names), out)
     return out.getvalue().decode().rstrip("\n")
 
 
+def _words(column: pa.ChunkedArray) -> pa.Array:
+    """What CSV has no form for, as the text that Python has for it."""
+    return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())
+
+
 def _is_csv(type_: pa.DataType) -> bool:
-    return not (pa.types.is_dictionary(type_) or pa.types.is_nested(type_))
+    odd = pa.types.is_dictionary(type_) or pa.types.is_nested(type_) or pa.types.is_interval(type_)
+    return not (odd or isinstance(type_, pa.BaseExtensionType))
