@@ -9,6 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twinlake.types import as_int64
+
 Hashes = npt.NDArray[np.uint64]
 _NULL = np.uint64(0x9E3779B97F4A7C15)
 
@@ -65,9 +67,7 @@ def _bits(array: pa.Array) -> Hashes:
         return np.where(values == 0, 0.0, values).view(np.uint64)  # -0.0 equals 0.0
     if pa.types.is_boolean(array.type) or pa.types.is_uint64(array.type):
         return np.asarray(pc.fill_null(array.cast(pa.uint64()), 0), dtype=np.uint64)
-    narrow = pa.types.is_date32(array.type) or pa.types.is_time32(array.type)
-    plain = array.cast(pa.int32()) if narrow else array
-    return np.asarray(pc.fill_null(plain.cast(pa.int64()), 0), dtype=np.int64).view(np.uint64)
+    return np.asarray(pc.fill_null(as_int64(array), 0), dtype=np.int64).view(np.uint64)
 
 
 def _as_text(array: pa.Array) -> pa.Array:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 ENUM = pa.dictionary(pa.int32(), pa.string())
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 _PLAIN: dict[str, pa.DataType] = {
     **{str(t): t for t in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
@@ -87,3 +88,9 @@ def carried(type_: pa.DataType) -> pa.DataType | None:
 def is_discrete(type_: pa.DataType) -> bool:
     """Whether values are labels rather than quantities: text, enum, bool, uuid, json, bytes."""
     return type_ in (pa.string(), ENUM, pa.bool_(), pa.uuid(), pa.json_(), pa.binary())
+
+
+def as_int64(array: pa.Array) -> pa.Array:
+    """Whole numbers as they are, dates in days, times in their unit: int64, null where null."""
+    narrow = pa.types.is_date32(array.type) or pa.types.is_time32(array.type)
+    return (array.cast(pa.int32()) if narrow else array).cast(pa.int64())

@@ -12,7 +12,7 @@ from twinlake.columns import is_missing, is_quantity, measurable
 from twinlake.expectations.suite import Expectation, Suite
 from twinlake.hashing import Hashes, hash_values
 from twinlake.schema import Column, Table
-from twinlake.types import ENUM
+from twinlake.types import ENUM, PER_SECOND
 from twinlake.units import holders
 
 LABELS = 100  # more distinct labels than this are no set
@@ -122,7 +122,7 @@ def _rounded(type_: pa.DataType, low: float, high: float) -> tuple[dict[str, flo
 
 
 def _years(type_: pa.DataType, low: float, high: float) -> tuple[dict[str, float | int | str], tuple[float, float]]:
-    per_day = 1.0 if pa.types.is_date32(type_) else 86_400 * {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[type_.unit]
+    per_day = 1.0 if pa.types.is_date32(type_) else 86_400.0 * PER_SECOND[type_.unit]
     epoch = dt.date(1970, 1, 1)
     first = _january(low / per_day)
     last = _january(high / per_day, after=1)

@@ -24,7 +24,7 @@ from twinlake.generators.spaces import MaskSpace, distinct, holds, keyed
 from twinlake.hashing import Hashes, mix
 from twinlake.random import derive
 from twinlake.schema import Column, Kind
-from twinlake.types import ENUM, parse_type, type_name
+from twinlake.types import ENUM, PER_SECOND, as_int64, parse_type, type_name
 
 _HEADROOM = 100  # a boundary is taken where so many times the source's rows fit beyond it
 _LISTED = 1 << 17  # a type with so few values has its free ones listed
@@ -34,7 +34,7 @@ _TRIES = 64
 _LONG = np.iinfo(np.int64)
 _ANY_TEXT = Masks((Mask(("A", "A", "9", "9", "9", "9", "9", "9"), 1.0),))
 _NONE: Hashes = np.empty(0, dtype=np.uint64)
-_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+_DAY = {unit: 86_400 * n for unit, n in PER_SECOND.items()}
 
 Integers = npt.NDArray[np.int64]
 
@@ -259,9 +259,7 @@ def as_numbers(values: pa.Array | pa.ChunkedArray) -> Integers:
         return np.clip(np.nan_to_num(np.asarray(array.to_numpy(), np.float64)), -1e15, 1e15).astype(np.int64)
     if pa.types.is_uint64(array.type):
         return np.minimum(np.asarray(array.to_numpy(), dtype=np.uint64), np.uint64(_LONG.max)).astype(np.int64)
-    narrow = pa.types.is_date32(array.type) or pa.types.is_time32(array.type)
-    plain = array.cast(pa.int32()) if narrow else array
-    return np.asarray(plain.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.asarray(as_int64(array).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def from_numbers(numbers: Integers, type_: pa.DataType) -> pa.Array:
@@ -277,7 +275,7 @@ def from_numbers(numbers: Integers, type_: pa.DataType) -> pa.Array:
 
 def common_step(values: Integers, type_: pa.DataType, *, k: int) -> int:
     """What all differences of sorted different numbers are multiples of; one second or 1 where few values tell it."""
-    usual = _DAY[type_.unit] // 86_400 if pa.types.is_timestamp(type_) or pa.types.is_time(type_) else 1
+    usual = PER_SECOND[type_.unit] if pa.types.is_timestamp(type_) or pa.types.is_time(type_) else 1
     if len(values) < max(k, 2):
         return usual
     return max(int(np.gcd.reduce(np.diff(values))), 1)

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.report.words import number
+from twinlake.types import PER_SECOND, as_int64
 
 Floats = npt.NDArray[np.float64]
 MOST_BINS = 24
 CROWDED = 0.6  # bins of equal width where one holds more than this say little
-_PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _CALENDAR = [
     (1, "s"), (5, "s"), (15, "s"), (1, "m"), (5, "m"), (15, "m"), (1, "h"), (3, "h"), (6, "h"), (1, "D"), (7, "D"),
     (1, "M"), (3, "M"), (1, "Y"), (2, "Y"), (5, "Y"), (10, "Y"), (20, "Y"), (50, "Y"), (100, "Y"), (1000, "Y"),
@@ -42,10 +42,9 @@ def quantities(values: pa.Array) -> Floats:
     """Numbers as they are, dates and times in seconds; null is NaN; shape (rows,)."""
     type_ = values.type
     if pa.types.is_date32(type_):
-        return 86400.0 * _floats(values.cast(pa.int32()))
+        return 86400.0 * _floats(as_int64(values))
     if pa.types.is_temporal(type_):
-        narrow = values.cast(pa.int32()) if pa.types.is_time32(type_) else values
-        return _floats(narrow.cast(pa.int64())) / _PER_SECOND[type_.unit]
+        return _floats(as_int64(values)) / PER_SECOND[type_.unit]
     return _floats(values)
 
 

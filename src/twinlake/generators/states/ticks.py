@@ -13,13 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.generators.states.census import Floats, Ints, count_units
-from twinlake.types import parse_type, type_name
+from twinlake.types import PER_SECOND, as_int64, parse_type, type_name
 
 Ticks = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 VALUE, NULL, NAN, LOW, HIGH = range(5)  # what a cell is: a finite value, null, NaN, -inf, +inf
 _MOST_DECIMALS = 9
 _EXACT = 2.0**53  # the integers up to here are exact as float64
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _TOLERATED = 0.01  # the share of units that may lie off the grid; also fewer than k
 
 
@@ -56,7 +55,7 @@ class Scale:
         if pa.types.is_uint64(self.type):
             raw = np.asarray(pc.fill_null(cells, 0), dtype=np.uint64)
             return np.where(kinds == VALUE, (raw ^ np.uint64(1 << 63)).view(np.int64), 0), kinds
-        return np.asarray(pc.fill_null(_as_int64(cells), 0), dtype=np.int64), kinds
+        return np.asarray(pc.fill_null(as_int64(cells), 0), dtype=np.int64), kinds
 
     def write(self, ticks: Ticks, kinds: npt.NDArray[np.int8]) -> pa.Array:
         """The Arrow array of ticks; the inverse of `read`."""
@@ -92,7 +91,7 @@ class Scale:
             most = (10**type_.precision - 1) // 10**self.dropped
             return -min(most, 2**63 - 1), min(most, 2**63 - 1)
         if pa.types.is_time(type_):
-            return 0, 86_400 * _PER_SECOND[type_.unit] - 1
+            return 0, 86_400 * PER_SECOND[type_.unit] - 1
         if pa.types.is_floating(type_):
             return -(2**53), 2**53
         bits = 64 if pa.types.is_uint64(type_) else type_.bit_width
@@ -256,8 +255,3 @@ def _floats(cells: pa.Array) -> Floats:
 def _words(cells: pa.Array) -> tuple[Ints, Ints]:
     words = np.frombuffer(cells.buffers()[1], dtype=np.int64).reshape(-1, 2)[cells.offset : cells.offset + len(cells)]
     return words[:, 0].copy(), words[:, 1].copy()
-
-
-def _as_int64(cells: pa.Array) -> pa.Array:
-    narrow = pa.types.is_date32(cells.type) or pa.types.is_time32(cells.type)
-    return (cells.cast(pa.int32()) if narrow else cells).cast(pa.int64())
