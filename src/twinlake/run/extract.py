@@ -17,6 +17,7 @@ from twinlake.run.wall import walled
 from twinlake.schema import Schema
 from twinlake.sources.extract import extract as read_source
 from twinlake.sources.problems import problems
+from twinlake.storage.catalog import check_name
 from twinlake.tables import Tables, canonical, fingerprint, read_schema
 from twinlake.units import assign_units, held, split
 
@@ -60,6 +61,7 @@ class Extract:
 
 def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Record:
     """Read the source into the vault; an extract that is there already, whole, is kept."""
+    check_name(job.name)  # now, and not only when it is published
     with walled(job.layout, job.name, "extracting"), job.layout.scratch(job.name) as scratch:
         schema = job.schema()
         if mistakes := problems(job.source, schema):

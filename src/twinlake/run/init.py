@@ -22,6 +22,7 @@ from twinlake.schema import Kind, Schema, Table, quoted
 from twinlake.sources.extract import extract as read_source
 from twinlake.sources.protocols import Source
 from twinlake.sources.registry import open_source
+from twinlake.storage.catalog import check_name
 from twinlake.storage.layout import Layout
 from twinlake.storage.versions import add_pipeline
 from twinlake.tables import Tables
@@ -58,9 +59,9 @@ def init(url: str, name: str, *, layout: Layout, progress: Progress | None = Non
         unit = guess_unit(filled, {t for t, _ in personal})
         units = assign_units(tables, unit)
         suites = tuple(_write_suite(layout, name, _marked(t, personal), tables, units[t.name]) for t in filled)
+    add_pipeline(layout, name)  # first, for it may refuse
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(_text(url, name, filled, personal, rows, unit, empty, skipped), encoding="utf-8")
-    add_pipeline(layout, name)
     named = tuple(f"{write_column(t, c)} ({p})" for (t, c), p in personal.items())
     return Draft(file, suites, named, _hints(url, name, rows, unit))
 
@@ -87,6 +88,7 @@ def _check_name(name: str, file: Path) -> None:
         raise ProjectError(
             [TwinlakeError(what, allowed="letters, digits and _, a letter first", fix="Give another NAME")]
         )
+    check_name(name)
     if file.exists():
         fix = "Give another NAME, or remove that file first"
         raise ProjectError(

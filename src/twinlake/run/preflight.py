@@ -12,6 +12,7 @@ from twinlake.run.judge import read_suites
 from twinlake.run.train import generator
 from twinlake.run.wall import walled
 from twinlake.sources.problems import problems
+from twinlake.storage.catalog import check_name
 
 
 def preflight(name: str, *, start: Path | None = None) -> list[TwinlakeError]:
@@ -36,6 +37,7 @@ def _found(job: Job) -> Iterator[TwinlakeError]:
 def _generators(job: Job) -> Iterator[TwinlakeError]:
     made_up = {text: c.provider for text, c in job.pipeline.columns.items() if c.provider}
     looks: list[Callable[[], object]] = [
+        lambda: check_name(job.name),
         lambda: generator(job),
         lambda: check_locale(job.pipeline.snapshot.locale),
         *(partial(check_provider, p, where=f"{job.name}.yaml, columns.{text}") for text, p in made_up.items()),
