@@ -34,7 +34,7 @@ def page(
     Args:
         pipeline: its name.
         release: the release's name; None for a candidate that was refused or not yet let out.
-        created: when the snapshot was drawn.
+        created: when the release was published, or the snapshot drawn.
         manifest_rows: settings, versions, hashes and licences as labels and values, shown in this order.
         verdicts: of every gate that was reached.
         comparisons: by table, what `compare` gave.
