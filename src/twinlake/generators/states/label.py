@@ -203,7 +203,8 @@ def _stand_in(
         return Rest.FREQUENT, None
     if column.type == pa.binary():
         return Rest.BYTES, None
-    return (Rest.NULL if column.nullable and column.type != pa.string() else Rest.NEUTRAL), None
+    wordy = column.type in (pa.string(), pa.json_())  # a neutral one keeps the share of nulls as it is
+    return (Rest.NULL if column.nullable and not wordy else Rest.NEUTRAL), None
 
 
 def _usual_length(plain: pa.Array, k: int) -> int:
