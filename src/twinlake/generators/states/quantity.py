@@ -100,8 +100,9 @@ class Quantity:
         rounded = float(f"{mean:.0e}")
         low, high = scale.bounds
         atom = min(max(int(rounded) + scale.zero, low), high) if scale.exact else rounded
-        while scale.exact and len(ticks) and atom in (ticks.min(), ticks.max()):
-            atom += 1 if atom < high else -1
+        if scale.exact and len(ticks):
+            near = (atom, atom + 1, atom + 2, atom - 1, atom - 2)  # of five, two may be ends and two out of bounds
+            atom = next(x for x in near if low <= x <= high and x not in (ticks.min(), ticks.max()))
         return cls(scale, Grid(), specials, (atom,), (), ())
 
     def encode(self, cells: pa.Array) -> npt.NDArray[np.int32]:
