@@ -275,3 +275,17 @@ def test_the_real_tables_are_judged_once_per_extract_and_suite(served):
     record = Record.load(served, "clinic", DATE)
     assert judge_real(one, record) == judge_real(one, record)
     assert len(list(open_extract(one, record.need("extract")).folder.glob("suites-*.json"))) == 1
+
+
+def test_the_manifest_names_the_generators_that_learnt_a_table_and_no_other(again):
+    own = "{generator: {name: marginals}, "
+    text = PIPELINE.replace("name: marginals", "name: gaussian_copula")
+    text = text.replace("subjects: {", f"subjects: {own}").replace("visits: {", f"visits: {own}")
+    again.pipeline_file("clinic").write_text(text)
+    outcome = run(job(again), date="2026-11-23")
+    assert outcome.release is not None
+    assert outcome.fresh
+    assert (outcome.release.manifest.origin.generator, outcome.release.manifest.origin.licence) == (
+        "marginals",
+        "Apache-2.0",
+    )

@@ -75,9 +75,8 @@ def comparisons(job: Job, record: Record) -> Mapping[str, tuple[ColumnShares, ..
 
 
 def _origin(job: Job, extract: Extract) -> Origin:
-    names = sorted(
-        {c.name for c in (job.pipeline.generator, *(t.generator for t in job.pipeline.tables.values())) if c}
-    )
+    learnt = [job.pipeline.tables[t.name].generator for t in extract.schema if not t.public]
+    names = sorted({(own or job.pipeline.generator).name for own in learnt or [None]})
     return Origin(
         generator=", ".join(names),
         licence=", ".join(sorted({licence(n) for n in names})),
