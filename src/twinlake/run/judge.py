@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.expectations.gate import expectations
@@ -112,8 +112,3 @@ def _case(job: Job, extract: Extract, record: Record) -> Case:
         seed=job.seed("gates"),
         report=lambda error: keep(job.layout, job.name, error),
     )
-
-
-def failing(verdicts: Sequence[Verdict]) -> str:
-    """The gates that block, as one phrase; empty where none does."""
-    return ", ".join(f"{v.table}: {v.gate}" for v in verdicts if v.blocks)
