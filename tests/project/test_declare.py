@@ -71,6 +71,18 @@ def test_personal_needs_a_provider():
     assert "kind personal and as: go together" in told(columns={"subjects.city": {"kind": "personal"}})
 
 
+def test_a_kind_must_suit_the_type():
+    columns = {
+        "subjects.bmi": {"kind": "text"},
+        "subjects.city": {"kind": "number"},
+        "visits.site": {"kind": "category"},
+    }
+    lines = told(columns=columns).splitlines()
+    assert len(lines) == 2
+    assert '"subjects.bmi" is float64, which kind text does not suit' in lines[0]
+    assert '"subjects.city" is text, which kind number does not suit' in lines[1]
+
+
 def test_both_sides_of_a_reference_have_as_many_columns():
     assert "has 1 columns here and 2 there" in told(tables={**ALL, "visits": {"references": ["ward -> wards"]}})
 

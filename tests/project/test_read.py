@@ -102,10 +102,13 @@ def test_a_limit_is_a_number_or_a_number_with_its_severity(tmp_path):
     assert gates.fidelity.pair_trend.severity is Severity.WARNING
 
 
+def test_one_seed_is_for_all_tables(tmp_path):
+    told = mistakes(tmp_path, GOOD.replace("{key: id}", "{generator: {name: marginals, seed: 4711}}"))
+    assert 'unknown key "seed"; allowed are name, settings' in told
+
+
 def test_seeds_and_sources_are_no_public_settings(tmp_path):
-    text = GOOD.replace("{key: id}", "{generator: {name: marginals, seed: 4711}}") + "generator: {seed: 1234}\n"
-    told = canonical(read_pipeline(written(tmp_path, text)).public_settings())
-    assert "4711" not in told
+    told = canonical(read_pipeline(written(tmp_path, GOOD + "generator: {seed: 1234}\n")).public_settings())
     assert "1234" not in told
     assert "files:" not in told
 

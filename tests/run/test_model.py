@@ -87,3 +87,9 @@ def test_read_takes_a_folder_it_wrote_and_a_plain_file(people, tmp_path):
     assert tl.read(tmp_path / "t").rows("subjects") == 600
     file = next((tmp_path / "t" / "subjects").iterdir())
     assert tl.read(file)["part-00000"].num_rows == 600
+
+
+def test_a_number_of_rows_counts_units_before_and_after_saving(tmp_path):
+    model = tl.fit(clinic(200), generator="marginals", unit="subjects")
+    model.save(tmp_path / "m")
+    assert model.sample(50).rows("subjects") == tl.load(tmp_path / "m").sample(50).rows("subjects") == 50

@@ -104,6 +104,14 @@ def test_another_seed_gives_other_rows(again):
     assert first != second
 
 
+def test_without_a_seed_each_date_draws_other_rows(again):
+    again.pipeline_file("clinic").write_text(PIPELINE.replace(", seed: 7", ""))
+    one = job(again)
+    trained = train(one, extract(one, Record("clinic", "2026-11-23")))
+    other = Record.load(again, "clinic", "2026-11-24").save(again, extract=trained.extract, model=trained.model)
+    assert sample(one, trained).snapshot != sample(one, other).snapshot
+
+
 def test_a_bad_snapshot_is_refused_and_the_old_release_still_answers(again):
     record = drawn(again)
     one = job(again)

@@ -15,20 +15,29 @@ from twinlake.errors import TwinlakeError
 if TYPE_CHECKING:
     from twinlake.progress import Progress as Told
 
+TRACEBACK = "TWINLAKE_TRACEBACK"  # an environment variable
 MISTAKE = 2  # exit status: the question was wrong, or the world was
 
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Print a TwinlakeError as its sentence and leave with status 2."""
+    """Print a TwinlakeError as its sentence, anything else as its kind only, and leave with status 2."""
     try:
         yield
     except TwinlakeError as error:
         click.echo(str(error), err=True)
         sys.exit(MISTAKE)
+    except (click.ClickException, click.exceptions.Exit, KeyboardInterrupt):
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `twinlake sql ... | head` is fine
         sys.exit(0)
+    except Exception as error:
+        if TRACEBACK in os.environ:
+            raise
+        kind = type(error).__name__
+        click.echo(f"unforeseen: {kind}. Its text may quote real rows; to see it, set {TRACEBACK}=1.", err=True)
+        sys.exit(MISTAKE)
 
 
 def encoding() -> str:

@@ -73,12 +73,13 @@ class DatabaseGenerator(Protocol):
         *,
         units: Units,
         seed: int,
+        unit: str | None = None,
         rows: Mapping[str, int] | None = None,
         progress: Progress | None = None,
     ) -> "DatabaseModel":
         """Learn from real tables; raises GeneratorError or DataError where they can't be learnt from.
 
-        `rows` are those of the whole source, where only a part of it is learnt from.
+        `unit` is the root table of the privacy unit; `rows` are those of the whole source, where a part is learnt from.
         """
         ...
 

@@ -51,6 +51,7 @@ class RelationalGenerator:
         *,
         units: Units,
         seed: int,
+        unit: str | None = None,
         rows: Mapping[str, int] | None = None,
         progress: Progress | None = None,
     ) -> "RelationalModel":
@@ -60,6 +61,7 @@ class RelationalGenerator:
             tables: the real tables; child rows may point to parents that were held back.
             units: the privacy unit of each row of each table; None for tables that hold nobody's rows.
             seed: of all chance, and of the keys under which real values are hashed.
+            unit: the root table of the privacy unit, which a number of rows to draw counts; None where each row is one.
             rows: how many rows each table of the source has, with those held back; as many as learnt by default.
             progress: told after every table.
 
@@ -81,7 +83,7 @@ class RelationalGenerator:
             if progress is not None:
                 progress(f"learn {table.name}", done + 1, len(ordered))
         _check_targets(blueprints)
-        return RelationalModel(tables.schema, blueprints)
+        return RelationalModel(tables.schema, blueprints, unit=unit)
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,21 @@ class RelationalModel:
     Attributes:
         schema: of the source and of every snapshot.
         blueprints: what was learnt of each table, in the order in which tables are made.
+        unit: the root table of the privacy unit, None where each row is one.
         folder: where the model is saved; None for one that was not read from a folder.
         secret: opens table models that are pickles.
     """
 
     schema: Schema
     blueprints: Mapping[str, Blueprint]
+    unit: str | None = None
     folder: Path | None = None
     secret: bytes | None = field(default=None, repr=False)
+
+    @property
+    def counted(self) -> str:
+        """The table that a number of rows counts: the unit's, else the first that is drawn."""
+        return self.unit or next((t.name for t in self.schema.ordered() if not t.public), self.schema.names[0])
 
     @property
     def rows(self) -> Mapping[str, int]:
@@ -173,7 +182,7 @@ class RelationalModel:
         """Write the model to a new folder: JSON, npz and Parquet, and what the table models write."""
         for name, blueprint in self.blueprints.items():
             blueprint.save(table_folder(folder, name))
-        content = {"schema": self.schema.to_json(), "tables": list(self.blueprints)}
+        content = {"schema": self.schema.to_json(), "tables": list(self.blueprints), "unit": self.unit}
         write_model(folder, _NAME, content, {})
 
 
@@ -191,11 +200,11 @@ def read_model(folder: Path, *, secret: bytes | None = None) -> RelationalModel:
     if head.get("generator") != _NAME:
         raise ModelError("this is no model of a database", where=str(folder), fix="Fit the model again")
     try:
-        schema, names = Schema.from_json(head["schema"]), [str(n) for n in head["tables"]]
+        schema, names, unit = Schema.from_json(head["schema"]), [str(n) for n in head["tables"]], head["unit"]
     except (KeyError, ValueError, TypeError, IndexError, DataError):
         raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
     blueprints = {n: read_blueprint(table_folder(folder, n), secret=secret) for n in names}
-    return RelationalModel(schema, blueprints, folder=folder, secret=secret)
+    return RelationalModel(schema, blueprints, unit=unit, folder=folder, secret=secret)
 
 
 def _weave(blueprint: Blueprint, folder: Path, written: Mapping[str, Table], *, scale: float, seed: int) -> Weave:

@@ -267,7 +267,8 @@ def _reason(parts: Mapping[str, float], rows: int, coincide: float) -> str:
     more = f"; and {len(parts) - 3} more rules" if len(parts) > 3 else ""
     chance = coincide * rows
     by_chance = f"; chance alone would make about {chance:,.1f} rows coincide" if chance >= 0.1 else ""
-    return f"the twin holds what only few real units hold: {shown}{more}{by_chance}. Draw these rows again"
+    redraw = "The run of another date, or another seed, draws other rows"
+    return f"the twin holds what only few real units hold: {shown}{more}{by_chance}. {redraw}"
 
 
 def _verdict(table: Table, parts: Mapping[str, float], *, n: int, reason: str, baseline: float) -> Verdict:

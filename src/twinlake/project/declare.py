@@ -1,12 +1,20 @@
 """What a pipeline file says of tables and columns, laid over the source's own schema."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+
+import pyarrow as pa
 
 from twinlake.errors import ProjectError, TwinlakeError, listed, nearest
 from twinlake.project.notation import parse_reference, split_column
 from twinlake.project.pipeline import ColumnChoice, Pipeline, TableChoice
 from twinlake.schema import Column, Kind, Reference, Schema, Table
+from twinlake.types import is_discrete, type_name
+
+_SUITED: dict[str, Callable[[pa.DataType], bool]] = {
+    "text": lambda t: t == pa.string(),
+    "number": lambda t: not is_discrete(t),
+}
 
 
 def dropped(pipeline: Pipeline) -> frozenset[tuple[str, str]]:
@@ -52,6 +60,9 @@ def _unknown_columns(pipeline: Pipeline, catalog: Schema) -> Iterator[TwinlakeEr
             yield TwinlakeError(f'"{text}": no table "{table}" under tables:', where=where, fix=nearest(table, names))
         elif column not in catalog[table].names and not choice.drop:
             yield _no_column(table, column, where, catalog)
+        elif choice.kind in _SUITED and not choice.drop and not _SUITED[choice.kind](catalog[table][column].type):
+            what = f'"{text}" is {type_name(catalog[table][column].type)}, which kind {choice.kind} does not suit'
+            yield TwinlakeError(what, where=where, fix="Leave the kind out, or write category")
         elif (choice.kind == "personal") != (choice.provider is not None):
             yield TwinlakeError(
                 f'"{text}": kind personal and as: go together', where=where, fix="Write {kind: personal, as: email}"

@@ -51,12 +51,17 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class GeneratorChoice(Frozen):
-    """Which generator learns, with which settings."""
+class OwnGenerator(Frozen):
+    """Which generator learns a table of its own, with which settings."""
 
     name: str = Field("forest", description="forest, marginals, gaussian_copula, ctgan or tvae")
-    seed: int | None = Field(None, ge=0, description="Fixes every draw; left out, a secret seed from the vault is used")
     settings: dict[str, Scalar] = Field(default_factory=dict, description="Settings of that generator")
+
+
+class GeneratorChoice(OwnGenerator):
+    """Which generator learns, with which settings, and the seed of the whole pipeline."""
+
+    seed: int | None = Field(None, ge=0, description="Fixes every draw; left out, a secret seed from the vault is used")
 
 
 class TableChoice(Frozen):
@@ -68,7 +73,7 @@ class TableChoice(Frozen):
     )
     order_by: str | None = Field(None, description="The column that orders the rows of one parent")
     public: bool = Field(False, description="Rows are common knowledge and are carried over as they are")
-    generator: GeneratorChoice | None = Field(None, description="A generator of its own for this table")
+    generator: OwnGenerator | None = Field(None, description="A generator of its own for this table")
 
 
 class ColumnChoice(Frozen):
@@ -174,11 +179,9 @@ class Pipeline(Frozen):
         return value
 
     def public_settings(self) -> dict[str, Any]:
-        """All settings that may leave the vault: without the source and without seeds."""
+        """All settings that may leave the vault: without the source and without the seed."""
         settings = self.model_dump(mode="json", by_alias=True, exclude={"source"})
-        for choice in (settings["generator"], *(t["generator"] for t in settings["tables"].values())):
-            if choice:
-                choice.pop("seed")
+        settings["generator"].pop("seed")
         return settings
 
 

@@ -109,7 +109,7 @@ def _facts(pipeline: str, when: str, verdicts: Sequence[Verdict], schema: Schema
     missed = [v for v in verdicts if not v.passed]
     return [
         ("Made by", f"Twinlake, pipeline {words.printable(pipeline, most=60)}"),
-        ("Drawn on", when),
+        ("Released on", when),
         ("Tables", f"{len(schema.tables):,}"),
         ("Columns", f"{sum(len(t.columns) for t in schema):,}"),
         ("Gates passed", f"{len(verdicts) - len(missed)} of {len(verdicts)}"),

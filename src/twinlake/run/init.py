@@ -150,12 +150,14 @@ def password_variable(name: str) -> str:
 
 
 def without_password(url: str, name: str) -> str:
-    """The URL with its password replaced by `${NAME_PASSWORD}`."""
+    """The URL with its password, wherever it stands, replaced by `${NAME_PASSWORD}`."""
+    variable = f"${{{password_variable(name)}}}"
     parts = urlsplit(url)
-    if not parts.password or parts.password.startswith("${"):
-        return url
+    query = re.sub(r"(^|&)(password=)(?!\$\{)[^&]+", rf"\g<1>\g<2>{variable}", parts.query)
     user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}:${{{password_variable(name)}}}@{host}"))
+    if not parts.password or parts.password.startswith("${"):
+        return url if query == parts.query else urlunsplit(parts._replace(query=query))
+    return urlunsplit(parts._replace(netloc=f"{user.split(':')[0]}:{variable}@{host}", query=query))
 
 
 def _text(

@@ -19,7 +19,7 @@ from twinlake.random import derive
 from twinlake.run.extract import extract
 from twinlake.run.job import Job
 from twinlake.run.record import Record
-from twinlake.run.sample import executor, first_table
+from twinlake.run.sample import executor
 from twinlake.run.train import train
 from twinlake.schema import Schema
 from twinlake.sources.registry import open_source
@@ -50,7 +50,6 @@ class Model:
 
     learnt: RelationalModel
     seed: int
-    unit: str | None = None
 
     @property
     def schema(self) -> Schema:
@@ -103,7 +102,7 @@ class Model:
         return cls(read_model(Path(folder), secret=secret), seed=0)
 
     def _scale(self, rows: Rows) -> float:
-        return rows.scale(self.learnt.rows[first_table(self.schema, self.unit)])
+        return rows.scale(self.learnt.rows[self.learnt.counted])
 
     def _draw(self, folder: Path, scale: float, seed: int, workers: int, progress: Progress | None) -> Tables:
         with executor(workers) as pool:
@@ -138,13 +137,14 @@ def fit(
     unit: str | None = None,
     secret: bytes | None = None,
     locale: str = "en",
+    k: int = 10,
     progress: Progress | None = None,
     **settings: Any,  # noqa: ANN401 - each generator's own
 ) -> Model:
     """Learn tables; `settings` are the generator's own. `secret` signs the models of generators that need pickles."""
-    own = RelationalGenerator(table_generator(generator, secret=secret, **settings), locale=locale)
-    learnt = own.fit(tables, units=assign_units(tables, unit), seed=seed, progress=progress)
-    return Model(learnt, seed=seed, unit=unit)
+    own = RelationalGenerator(table_generator(generator, secret=secret, k=k, **settings), locale=locale, k=k)
+    learnt = own.fit(tables, units=assign_units(tables, unit), seed=seed, unit=unit, progress=progress)
+    return Model(learnt, seed=seed)
 
 
 def load(folder: Path | str, *, secret: bytes | None = None) -> Model:

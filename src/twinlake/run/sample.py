@@ -15,7 +15,6 @@ from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.train import open_model
 from twinlake.run.wall import walled
-from twinlake.schema import Schema
 from twinlake.storage.publish import snapshot_hash
 from twinlake.tables import Tables, canonical
 
@@ -24,14 +23,12 @@ def sample(job: Job, record: Record, *, workers: int = 1, progress: Progress | N
     """Draw the snapshot of the record's model; one that is complete already is kept."""
     with walled(job.layout, job.name, "sampling"), executor(workers) as pool:
         model = open_model(job, record.need("model"))
-        scale = Rows.parse(job.pipeline.snapshot.rows).scale(model.rows[first_table(model.schema, job.pipeline.unit)])
+        scale = Rows.parse(job.pipeline.snapshot.rows).scale(model.rows[model.counted])
         name = _id(job, record, scale)
         home = job.layout.staging(job.name, name)
         if not _is_whole(home):
             shutil.rmtree(home, ignore_errors=True)
-            model.sample(
-                home, scale=scale, seed=job.seed("sample", record.need("model")), executor=pool, progress=progress
-            )
+            model.sample(home, scale=scale, seed=_seed(job, record), executor=pool, progress=progress)
         return record.save(job.layout, snapshot=name)
 
 
@@ -48,11 +45,6 @@ def open_snapshot(job: Job, name: str) -> Tables:
     return Tables.open(job.layout.staging(job.name, name))
 
 
-def first_table(schema: Schema, unit: str | None) -> str:
-    """The table that a number of rows counts: the unit's, else the first that is drawn."""
-    return unit or next((t.name for t in schema.ordered() if not t.public), schema.names[0])
-
-
 @contextmanager
 def executor(workers: int) -> Iterator[Executor | None]:
     """A pool of that many processes; None for one worker, which needs no pool."""
@@ -63,6 +55,12 @@ def executor(workers: int) -> Iterator[Executor | None]:
         yield pool
 
 
+def _seed(job: Job, record: Record) -> int:
+    """The same for the same model where the pipeline file sets a seed; without one, each date draws other rows."""
+    dated = () if job.pipeline.generator.seed is not None else (record.date,)
+    return job.seed("sample", record.need("model"), *dated)
+
+
 def _id(job: Job, record: Record, scale: float) -> str:
-    told = canonical({"model": record.need("model"), "scale": scale, "seed": job.seed("sample", record.need("model"))})
+    told = canonical({"model": record.need("model"), "scale": scale, "seed": _seed(job, record)})
     return hashlib.sha256(told.encode()).hexdigest()[:20]

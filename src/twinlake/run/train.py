@@ -8,7 +8,7 @@ from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
 from twinlake.progress import Progress
-from twinlake.project.pipeline import GeneratorChoice
+from twinlake.project.pipeline import OwnGenerator
 from twinlake.run.extract import Extract, open_extract
 from twinlake.run.job import Job
 from twinlake.run.record import Record
@@ -30,7 +30,12 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
             shutil.rmtree(home, ignore_errors=True)
             units = assign_units(extract.learnt, job.pipeline.unit)
             model = generator(job).fit(
-                extract.learnt, units=units, seed=job.seed("train"), rows=extract.rows, progress=progress
+                extract.learnt,
+                units=units,
+                seed=job.seed("train"),
+                unit=job.pipeline.unit,
+                rows=extract.rows,
+                progress=progress,
             )
             shutil.rmtree(scratch)
             model.save(scratch)
@@ -78,6 +83,7 @@ def model_settings(job: Job, extract: Extract) -> str:
         "min_units": job.pipeline.gates.privacy.min_units,
         "schema": extract.schema.to_json(),
         "seed": job.seed("train"),
+        "split": [job.pipeline.unit, job.pipeline.holdout, job.seed("split")],
         "version": VERSION,
     })  # fmt: skip
     return hashlib.sha256(told.encode()).hexdigest()[:12]
@@ -89,7 +95,7 @@ def newest_model(job: Job, settings: str) -> str | None:
     return there[-1].name if there else None
 
 
-def _table_generator(job: Job, choice: GeneratorChoice) -> TableGenerator:
+def _table_generator(job: Job, choice: OwnGenerator) -> TableGenerator:
     try:
         k = job.pipeline.gates.privacy.min_units
         return table_generator(choice.name, secret=job.secret, k=k, **choice.settings)

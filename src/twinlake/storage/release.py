@@ -54,9 +54,19 @@ def release_folders(layout: Layout, pipeline: str | None = None) -> list[Path]:
 def releases(layout: Layout, pipeline: str | None = None) -> list[Release]:
     """All releases of a pipeline, or of all, by pipeline, oldest first; half a folder is no release.
 
-    Raises LakeError where a manifest is damaged.
+    Raises LakeError where a manifest of the pipeline asked for is damaged; among all, such a release is left out, so
+    that one damaged folder does not keep the others from being served.
     """
-    return [Release(folder, read_manifest(folder)) for folder in release_folders(layout, pipeline)]
+    folders = release_folders(layout, pipeline)
+    found = (_read(folder) if pipeline is None else Release(folder, read_manifest(folder)) for folder in folders)
+    return [release for release in found if release is not None]
+
+
+def _read(folder: Path) -> Release | None:
+    try:
+        return Release(folder, read_manifest(folder))
+    except LakeError:
+        return None
 
 
 def latest(found: Sequence[Release]) -> dict[str, Release]:

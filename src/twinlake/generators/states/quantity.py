@@ -112,7 +112,7 @@ class Quantity:
         codes = np.where(kinds == LOW, self._layout.ends[0], np.where(kinds == HIGH, self._layout.ends[1], codes))
         for special, code in zip(self.specials, self._layout.special_codes, strict=True):
             codes = np.where(kinds == special, code, codes)
-        return codes.astype(np.int32)
+        return np.minimum(codes, self.size - 1).astype(np.int32)  # an end may be told of where no value has a state
 
     def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> pa.Array:
         """A cell for each state, shape (rows,)."""
