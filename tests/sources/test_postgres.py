@@ -316,10 +316,10 @@ def test_a_user_without_permission_is_told_which_tables_and_columns(postgres):
     url = postgres.create(
         "shut", "CREATE TABLE open (id int)", "CREATE TABLE shut (id int)", "CREATE TABLE part (id int, secret text)",
         "CREATE SCHEMA hidden", "CREATE TABLE hidden.t (id int)",
-        "DROP ROLE IF EXISTS blinkered", f"CREATE ROLE blinkered LOGIN PASSWORD '{PASSWORD}'",
-        "GRANT SELECT ON open TO blinkered", "GRANT SELECT (id) ON part TO blinkered", "INSERT INTO part VALUES (1, 'x')",
+        "DROP ROLE IF EXISTS guest", f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'",
+        "GRANT SELECT ON open TO guest", "GRANT SELECT (id) ON part TO guest", "INSERT INTO part VALUES (1, 'x')",
     )  # fmt: skip
-    url = postgres.url("shut", user="blinkered")
+    url = postgres.url("shut", user="guest")
     assert source(url).names() == ("open", "part")
     assert "this user may not read part.secret." in said_by(url)
     assert "this user may not read part.secret, shut." in said_by(url, lambda s: s.schema(["part", "shut"]))
