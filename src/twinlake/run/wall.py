@@ -1,12 +1,15 @@
 """The boundary around real rows: what was not foreseen leaves as its kind only, its text stays in the vault."""
 
 import datetime as dt
+import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from twinlake.errors import TwinlakeError, WalledError
+from twinlake.errors import LakeError, TwinlakeError, WalledError
 from twinlake.storage.layout import Layout
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -16,6 +19,11 @@ def walled(layout: Layout, pipeline: str, during: str) -> Iterator[None]:
         yield
     except TwinlakeError:
         raise
+    except OSError as error:
+        if error.errno in FULL:
+            fix = "Free some space and run again; what was served is still served"
+            raise LakeError("the disk is full", where=f"{pipeline}, {during}", fix=fix) from None
+        raise WalledError(error, during=during, log=keep(layout, pipeline, error)) from None
     except Exception as error:
         raise WalledError(error, during=during, log=keep(layout, pipeline, error)) from None
 
