@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from twinlake.errors import BusyError, TwinlakeError
-from twinlake.generators.protocols import Progress
+from twinlake.progress import Progress
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.wall import walled

@@ -6,7 +6,8 @@ from lakes import project, released
 from scenario import clinic
 
 from twinlake.errors import LakeError
-from twinlake.storage.lake import find_release, query, reader, releases
+from twinlake.storage.lake import query, reader
+from twinlake.storage.release import find_release, releases
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,10 @@ from lakes import GATES, GOOD, ORIGIN, judge, project, put_out, released, stage,
 from scenario import clinic
 
 from twinlake.errors import LakeError, Refused
-from twinlake.storage.lake import query, releases
+from twinlake.storage.lake import query
 from twinlake.storage.manifest import verify_files
 from twinlake.storage.publish import publish, snapshot_hash
+from twinlake.storage.release import releases
 from twinlake.storage.secret import vault_secret
 
 

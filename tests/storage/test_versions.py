@@ -11,7 +11,8 @@ from lakes import project, released
 from scenario import clinic
 
 from twinlake.errors import LakeError
-from twinlake.storage.lake import query, releases
+from twinlake.storage.lake import query
+from twinlake.storage.release import releases
 from twinlake.storage.versions import Version, add_pipeline, record
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.hashing import Hashes
-from twinlake.progress import Progress as Progress
+from twinlake.progress import Progress
 from twinlake.schema import Schema, Table
 from twinlake.tables import Tables
 from twinlake.units import Units

@@ -13,10 +13,11 @@ from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.expectations.draft import draft_suite
 from twinlake.expectations.suite import write_suite
 from twinlake.generators.personal import detect
-from twinlake.generators.protocols import Progress
 from twinlake.hashing import Hashes
+from twinlake.progress import Progress
 from twinlake.project.notation import write_column, write_reference
 from twinlake.project.yaml import fill_text
+from twinlake.run.run import SMALL
 from twinlake.run.wall import walled
 from twinlake.schema import Kind, Schema, Table, quoted
 from twinlake.sources.extract import extract as read_source
@@ -29,7 +30,6 @@ from twinlake.tables import Tables
 from twinlake.units import assign_units
 
 LOOKED_AT = 5_000  # values of a column that are looked at to tell whether it is personal
-SMALL = 100  # tables with fewer rows may be lookup lists
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,10 +60,8 @@ def read_suites(job: Job, schema: Schema) -> dict[str, Suite]:
     for table in schema:
         file = job.layout.suite_file(job.name, table.name)
         if not file.exists():
-            where, fix = (
-                str(file.relative_to(job.layout.root)),
-                "Draft one with: twinlake init, or write an empty list of expectations",
-            )
+            where = str(file.relative_to(job.layout.root))
+            fix = "Draft one with: twinlake init, or write an empty list of expectations"
             mistakes.append(TwinlakeError(f"table {table.name} has no suite", where=where, fix=fix))
             continue
         try:

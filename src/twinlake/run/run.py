@@ -1,9 +1,8 @@
 """The whole way: extract … release, as one run that nobody else can disturb."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 
-from twinlake.generators.protocols import Progress
+from twinlake.progress import Progress
 from twinlake.run.extract import extract, open_extract
 from twinlake.run.job import Job
 from twinlake.run.judge import judge, judge_real
@@ -61,14 +60,12 @@ class Outcome:
         ]
 
 
-def run(
-    job: Job, *, date: str | None = None, workers: int = 1, progress: Progress | None = None, locked: bool = True
-) -> Outcome:
+def run(job: Job, *, date: str | None = None, workers: int = 1, progress: Progress | None = None) -> Outcome:
     """Extract, train, sample, check and release; ends early where nothing changed or a gate blocks.
 
     Raises BusyError where another run of the pipeline is under way.
     """
-    with pipeline_lock(job.layout, job.name) if locked else nullcontext():
+    with pipeline_lock(job.layout, job.name):
         record = Record.load(job.layout, job.name, date or today(job.pipeline.snapshot.timezone))
         record = extract(job, record, progress=progress)
         if served := current_release(job, open_extract(job, record.need("extract"))):

@@ -19,12 +19,10 @@ def walled(layout: Layout, pipeline: str, during: str) -> Iterator[None]:
         yield
     except TwinlakeError:
         raise
-    except OSError as error:
-        if error.errno in FULL:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
             fix = "Free some space and run again; what was served is still served"
             raise LakeError("the disk is full", where=f"{pipeline}, {during}", fix=fix) from None
-        raise WalledError(error, during=during, log=keep(layout, pipeline, error)) from None
-    except Exception as error:
         raise WalledError(error, during=during, log=keep(layout, pipeline, error)) from None
 
 

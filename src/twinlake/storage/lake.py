@@ -15,8 +15,6 @@ from twinlake.storage.layout import Layout
 from twinlake.storage.release import Release, choose, empty, find_release, latest, releases
 from twinlake.tables import parts
 
-__all__ = ["Release", "build_catalog", "find_release", "open_catalog", "query", "reader", "releases"]
-
 _SEALED: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
