@@ -207,7 +207,7 @@ def write_source(file: Path) -> None:
             note TEXT, seen TIMESTAMP, clock TIME, token UUID, doc JSON, blob BLOB)""")
         con.execute("""INSERT INTO papers SELECT id * 7 + 90000000000, id, 'seen for the ' || (id % 83) || 'th time',
             TIMESTAMP '2020-01-01' + INTERVAL 1 MINUTE * (id % 100003),
-            TIME '08:00:00' + INTERVAL 1 SECOND * (id % 997), uuid(),
+            TIME '08:00:00' + INTERVAL 1 SECOND * (id % 997), md5(id::VARCHAR)::UUID,
             '{"stay": ' || (id % 5) || '}', encode('b' || (id % 9)) FROM subjects""")
         row = "(SELECT paper FROM papers ORDER BY paper LIMIT 1 OFFSET ?)"
         told = {n: WORDS[n] for n in ("note", "doc")} | {n: NUMBERS[n][0] for n in ("seen", "clock", "token")}
