@@ -35,6 +35,11 @@ class Alphabet(Protocol):
         """Whether each state is one value that at least k units hold, or a declared one, shape (size,)."""
         ...
 
+    @property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Whether each state stands outside the order of values: null, NaN, infinities, the rest; shape (size,)."""
+        ...
+
     def encode(self, cells: pa.Array) -> Codes:
         """The state of each cell, shape (rows,)."""
         ...

@@ -87,6 +87,11 @@ class Label:
         return (codes >= 0) & (codes < self.heads)
 
     @property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Whether each state is null, the tail or the rest, shape (size,)."""
+        return ~self.safe
+
+    @property
     def _tail(self) -> bool:
         return len(self.values) > self.heads
 

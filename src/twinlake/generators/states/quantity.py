@@ -77,6 +77,11 @@ class Quantity:
         single = [len(b.heaps) == 1 and b.shares[0] == 1.0 for b in self.bins]
         return np.isin(np.arange(self.size), np.r_[self._layout.atom_codes, self._layout.bin_codes[single]])
 
+    @property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Whether each state is null, NaN or an infinity, shape (size,)."""
+        return self._layout.kinds != VALUE
+
     @classmethod
     def learn(cls, cells: pa.Array, units: Hashes | None, *, k: int) -> Self:
         """The alphabet of real cells."""
