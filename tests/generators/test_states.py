@@ -298,7 +298,7 @@ def test_any_decimals_go_through_states(values):
 
 def test_runs_hold_enough_units():
     units = np.repeat(np.arange(40), 25)
-    run = runs(units, most=30, k=10)
+    run = runs(len(units), units, most=30, k=10)
     assert count_units(run, units, int(run.max()) + 1).min() >= 10
 
 

@@ -4,7 +4,6 @@ A bin draws either a heap (a value at least k units hold) or a point of a quanti
 at least k units, so no value that fewer units hold, and no exact extreme, is ever drawn on purpose.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -12,32 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twinlake.generators.states.census import Floats, Ints, count_units, mean_of_units, runs, unit_ids
+from twinlake.generators.states.census import Floats, Ints, count_all, part, shared_ids
+from twinlake.generators.states.ranges import Ranges, Sorted
 from twinlake.generators.states.ticks import HIGH, LOW, NAN, NULL, VALUE, Grid, Scale, Ticks
 from twinlake.hashing import Hashes
 
 ATOM_SHARE = 0.005
-MOST_BINS = 64
-_KNOTS = 9
 _FAR = 1e150
+_PIECE = 16_384  # cells at a time: what is worked on stays in the processor's cache
+_NEAR = 1 << 20  # a column whose ticks lie within so many steps is encoded by looking them up
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """A range of values between two cuts.
-
-    Attributes:
-        knots: the quantile function at 0, 1/8, ..., 1, as positions on the grid.
-        heaps: ticks that at least k units hold, ascending.
-        shares: of each heap among the rows of the bin; what is left to 1 is drawn from the knots.
-    """
-
-    knots: tuple[float, ...]
-    heaps: tuple[int | float, ...] = ()
-    shares: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Quantity:
     """The alphabet of a quantity; codes are ascending in value after null and NaN.
 
@@ -45,17 +30,15 @@ class Quantity:
         scale, grid: how cells become ticks, and ticks positions.
         specials: which of `NULL`, `NAN`, `LOW`, `HIGH` have a state of their own.
         atoms: ticks with a state of their own, ascending.
-        cuts: positions between bins, ascending; one fewer than bins.
-        bins: the bins, ascending; empty where all values are atoms.
+        bins: quantile bins of all other values, ascending; none where all values are atoms.
     """
 
     scale: Scale
     grid: Grid
     specials: tuple[int, ...]
     atoms: tuple[int | float, ...]
-    cuts: tuple[float, ...]
-    bins: tuple[Bin, ...]
-    _layout: "_Layout" = field(init=False, compare=False, repr=False)
+    bins: Ranges
+    _layout: "_Layout" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Lay the states out once."""
@@ -74,33 +57,41 @@ class Quantity:
     @property
     def safe(self) -> npt.NDArray[np.bool_]:
         """Whether each state is one value that at least k units hold, shape (size,)."""
-        single = [len(b.heaps) == 1 and b.shares[0] == 1.0 for b in self.bins]
-        return np.isin(np.arange(self.size), np.r_[self._layout.atom_codes, self._layout.bin_codes[single]])
+        layout = self._layout
+        return np.asarray((layout.kinds == VALUE) & (layout.bin_of < 0))
 
     @property
     def apart(self) -> npt.NDArray[np.bool_]:
         """Whether each state is null, NaN or an infinity, shape (size,)."""
-        return self._layout.kinds != VALUE
+        return np.asarray(self._layout.kinds != VALUE)
 
     @classmethod
     def learn(cls, cells: pa.Array, units: Hashes | None, *, k: int) -> Self:
         """The alphabet of real cells."""
-        ids = unit_ids(units, len(cells))
+        ids = shared_ids(units)
         valid = np.asarray(cells.is_valid().to_numpy(zero_copy_only=False))
-        scale = Scale.learn(cells.filter(pa.array(valid)), ids[valid], k=k)
+        scale = Scale.learn(cells.filter(pa.array(valid)), part(ids, valid), k=k)
         ticks, kinds = scale.read(cells)
         specials = tuple(s for s in (NULL, NAN, LOW, HIGH) if _has_state(s, kinds, ids, k))
-        ticks, ids = ticks[kinds == VALUE], ids[kinds == VALUE]
-        if len(np.unique(ids)) < k:
+        ticks, ids = ticks[kinds == VALUE], part(ids, kinds == VALUE)
+        if count_all(ids, len(ticks)) < k:
             return cls._unknown(scale, specials, ticks)
-        grid = Grid.learn(np.asarray(ticks, np.int64), ids, scale, k=k) if scale.exact else Grid()
-        return cls(scale, grid, specials, *_states(ticks, ids, grid, scale, k))
+        values = Sorted.of(ticks, ids)
+        grid = Grid.learn(values.distinct.astype(np.int64), values.held, scale, k=k) if scale.exact else Grid()
+        is_atom = values.held >= max(k, ATOM_SHARE * count_all(ids, len(ticks)))
+        atoms = tuple(values.distinct[is_atom].tolist())
+        rest = values.without(is_atom)
+        inwards = (scale.exact and bool(values.held[0] < k), scale.exact and bool(values.held[-1] < k))
+        at = _positions(rest.distinct, grid, scale)
+        bins = Ranges.learn(rest, at, whole=scale.exact, inwards=inwards, k=k)
+        return cls(scale, grid, specials, atoms, bins)
 
     @classmethod
     def _unknown(cls, scale: Scale, specials: tuple[int, ...], ticks: Ticks) -> Self:
         """What fewer than k units hold: one value, their mean cut to its first digit; or only null."""
+        none = Ranges.none(exact=scale.exact)
         if not len(ticks) and specials:
-            return cls(scale, Grid(), specials, (), (), ())
+            return cls(scale, Grid(), specials, (), none)
         mean = float(np.mean(np.clip(ticks.astype(np.float64), -_FAR, _FAR))) - scale.zero if len(ticks) else 0.0
         rounded = float(f"{mean:.0e}")
         low, high = scale.bounds
@@ -108,33 +99,46 @@ class Quantity:
         if scale.exact and len(ticks):
             near = (atom, atom + 1, atom + 2, atom - 1, atom - 2)  # of five, two may be ends and two out of bounds
             atom = next(x for x in near if low <= x <= high and x not in (ticks.min(), ticks.max()))
-        return cls(scale, Grid(), specials, (atom,), (), ())
+        return cls(scale, Grid(), specials, (atom,), none)
 
     def encode(self, cells: pa.Array) -> npt.NDArray[np.int32]:
         """The state of each cell, shape (rows,)."""
         ticks, kinds = self.scale.read(cells)
         codes = self._values(ticks)
-        codes = np.where(kinds == LOW, self._layout.ends[0], np.where(kinds == HIGH, self._layout.ends[1], codes))
+        if kinds.any():
+            codes = np.where(kinds == LOW, self._layout.ends[0], np.where(kinds == HIGH, self._layout.ends[1], codes))
         for special, code in zip(self.specials, self._layout.special_codes, strict=True):
             codes = np.where(kinds == special, code, codes)
         return np.minimum(codes, self.size - 1).astype(np.int32)  # an end may be told of where no value has a state
 
     def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> pa.Array:
         """A cell for each state, shape (rows,)."""
+        stored = np.empty(len(codes), self._layout.stored.dtype)
+        for start in range(0, len(codes), _PIECE):
+            piece = slice(start, start + _PIECE)
+            self._fill(stored[piece], codes[piece].astype(np.intp), rng)
+        missing = codes == self._layout.special_codes[0] if NULL in self.specials else None
+        return self.scale.cells(stored, missing)
+
+    def _fill(self, stored: npt.NDArray[Any], codes: npt.NDArray[np.intp], rng: np.random.Generator) -> None:
         layout = self._layout
-        kinds, ticks = layout.kinds[codes], layout.ticks[codes]
-        drawn = np.flatnonzero(layout.bin_of[codes] >= 0)
-        if len(drawn):
-            ticks[drawn] = self._draw(layout.bin_of[codes[drawn]], rng)
-        return self.scale.write(ticks, kinds)
+        if not layout.draws:
+            np.take(layout.stored, codes, out=stored, mode="clip")  # clip: without a second buffer
+            return
+        bins = layout.bin_of.take(codes)
+        drawn = np.flatnonzero(bins >= 0)
+        if len(drawn) == len(codes):
+            stored[:] = self.scale.store(self._draw(bins, rng))
+            return
+        np.take(layout.stored, codes, out=stored, mode="clip")
+        stored[drawn] = self.scale.store(self._draw(bins.take(drawn), rng))
 
     @property
     def ends(self) -> tuple[float, float]:
         """The lowest and the highest position that is ever drawn."""
-        points = [*self._position(_ticks(self.atoms, self.scale)).tolist(), *(x for b in self.bins for x in b.knots)]
-        heaps = [self._position(_ticks(b.heaps, self.scale)).tolist() for b in self.bins]
-        points += [x for h in heaps for x in h]
-        return (min(points), max(points)) if points else (0.0, 0.0)
+        drawn = [_ticks(self.atoms, self.scale), self.bins.heaps]
+        points = np.concatenate([*(self._position(t) for t in drawn), self.bins.knots.ravel()])
+        return (float(points.min()), float(points.max())) if len(points) else (0.0, 0.0)
 
     def positions(self, cells: pa.Array) -> Floats:
         """Cells as numbers spaced as their values are, shape (rows,); NaN where there is no finite value."""
@@ -149,13 +153,22 @@ class Quantity:
         return self.scale.write(self.grid.tick(kept, self.scale.bounds) if self.scale.exact else kept, kinds)
 
     def _values(self, ticks: Ticks) -> Ints:
+        """The state of each tick; where ticks lie close together, each of those between is looked at once."""
+        if not self.scale.exact or not len(ticks):
+            return self._states_of(ticks)
+        low, high = int(ticks.min()), int(ticks.max())
+        if high - low >= min(_NEAR, len(ticks)):
+            return self._states_of(ticks)
+        return self._states_of(np.arange(low, high + 1, dtype=np.int64))[ticks - low]
+
+    def _states_of(self, ticks: Ticks) -> Ints:
         layout = self._layout
         if not len(self.bins) and not len(self.atoms):
             return np.zeros(len(ticks), np.int64)
         atoms = _ticks(self.atoms, self.scale)
         if not len(self.bins):
             return np.asarray(layout.atom_codes[_closest(atoms, ticks)])
-        codes = layout.bin_codes[np.searchsorted(np.asarray(self.cuts), self._position(ticks), side="right")]
+        codes = layout.bin_codes[np.searchsorted(self.bins.cuts, self._position(ticks), side="right")]
         if len(atoms):
             at = np.minimum(np.searchsorted(atoms, ticks), len(atoms) - 1)
             codes = np.where(atoms[at] == ticks, layout.atom_codes[at], codes)
@@ -165,15 +178,13 @@ class Quantity:
         return _positions(ticks, self.grid, self.scale)
 
     def _draw(self, bins: Ints, rng: np.random.Generator) -> Ticks:
-        layout, which, where = self._layout, rng.random(len(bins)), rng.random(len(bins)) * (_KNOTS - 1)
-        left = np.minimum(where.astype(np.int64), _KNOTS - 2)
-        low, high = layout.knots[bins, left], layout.knots[bins, left + 1]
-        points = low + (where - left) * (high - low)
-        ticks = self.grid.tick(points, self.scale.bounds) if self.scale.exact else points
-        if not len(layout.heaps):
-            return ticks
-        at = np.minimum(np.searchsorted(layout.heap_ends, bins + which, side="right"), len(layout.heaps) - 1)
-        return np.where(which < layout.heap_share[bins], layout.heaps[at], ticks)
+        layout = self._layout
+        points, heaps, heaped = self.bins.draw(bins, layout.knots, rng)
+        if len(heaped) == len(bins):
+            return self.bins.heaps.take(heaps)
+        ticks = self.grid.at(points) if self.scale.exact else points
+        ticks[heaped] = self.bins.heaps.take(heaps)
+        return ticks
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`."""
@@ -183,21 +194,31 @@ class Quantity:
             "grid": self.grid.to_json(),
             "specials": list(self.specials),
             "atoms": list(self.atoms),
-            "cuts": list(self.cuts),
-            "bins": [{"knots": list(b.knots), "heaps": list(b.heaps), "shares": list(b.shares)} for b in self.bins],
+            "bins": self.bins.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The alphabet that `to_json` wrote."""
-        bins = tuple(Bin(tuple(b["knots"]), tuple(b["heaps"]), tuple(b["shares"])) for b in data["bins"])
         grid, scale = Grid(**data["grid"]), Scale.from_json(data["scale"])
-        return cls(scale, grid, tuple(data["specials"]), tuple(data["atoms"]), tuple(data["cuts"]), bins)
+        bins = Ranges.from_json(data["bins"], exact=scale.exact)
+        return cls(scale, grid, tuple(data["specials"]), tuple(data["atoms"]), bins)
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Lookup arrays of a `Quantity`, by code, by atom and by bin."""
+    """Lookup arrays of a `Quantity`, by code, by atom and by bin.
+
+    Attributes:
+        size: how many states.
+        special_codes, atom_codes, bin_codes: the code of each special, atom and bin.
+        ends: the codes of the lowest and the highest value.
+        kinds: of each code, `VALUE`, `NULL` ...
+        stored: of each code the value as `Scale.store` gives it, where it has one value only.
+        bin_of: the bin of each code, -1 where it has one value only.
+        draws: whether any bin has more than one value.
+        knots: of the bins, kept where rounding stays within the type.
+    """
 
     size: int
     special_codes: Ints
@@ -205,12 +226,10 @@ class _Layout:
     bin_codes: Ints
     ends: tuple[int, int]
     kinds: npt.NDArray[np.int8]
-    ticks: Ticks
+    stored: npt.NDArray[Any]
     bin_of: Ints
+    draws: bool
     knots: Floats
-    heaps: Ticks
-    heap_ends: Floats
-    heap_share: Floats
 
     @classmethod
     def of(cls, of: Quantity) -> Self:
@@ -222,15 +241,18 @@ class _Layout:
         kinds, ticks, bin_of = np.zeros(size, np.int8), _ticks([0] * size, of.scale), np.full(size, -1, np.int64)
         kinds[special] = of.specials
         ticks[atoms] = of.atoms
-        bin_of[bins] = np.arange(len(of.bins))
-        heaps = [h for b in of.bins for h in b.heaps]
-        ends = [i + c for i, b in enumerate(of.bins) for c in np.cumsum(b.shares).tolist()]
+        single = of.bins.single
+        ticks[bins[single]] = of.bins.heaps[of.bins.first_heap[:-1][single]]
+        bin_of[bins[~single]] = np.flatnonzero(~single)
+        stored = of.scale.store(ticks)
+        for kind, value in ((NAN, np.nan), (LOW, -np.inf), (HIGH, np.inf)):
+            if kind in of.specials:
+                stored[kinds == kind] = value
+        reach = of.grid.reach(of.scale.bounds) if of.scale.exact else (-np.inf, np.inf)
         return cls(
             size=size, special_codes=special, atom_codes=atoms, bin_codes=bins,
-            ends=(first, max(first, first + len(ranks) - 1)), kinds=kinds, ticks=ticks, bin_of=bin_of,
-            knots=np.array([b.knots for b in of.bins], np.float64).reshape(-1, _KNOTS),
-            heaps=_ticks(heaps, of.scale), heap_ends=np.array(ends, np.float64),
-            heap_share=np.array([np.sum(b.shares) for b in of.bins], np.float64),
+            ends=(first, max(first, first + len(ranks) - 1)), kinds=kinds, stored=stored, bin_of=bin_of,
+            draws=not single.all(), knots=np.clip(of.bins.knots, *reach),
         )  # fmt: skip
 
 
@@ -239,15 +261,14 @@ def _positions(ticks: Ticks, grid: Grid, scale: Scale) -> Floats:
     return grid.position(ticks) if scale.exact else np.clip(np.asarray(ticks, dtype=np.float64), -_FAR, _FAR)
 
 
-def _ticks(values: Sequence[int | float], scale: Scale) -> Ticks:
+def _ticks(values: "tuple[int | float, ...] | list[int]", scale: Scale) -> Ticks:
     return np.array(values, np.int64) if scale.exact else np.array(values, np.float64)
 
 
 def _ranks(of: Quantity) -> Ints:
     """The place in value order of each atom, then of each bin."""
     atoms = of._position(_ticks(of.atoms, of.scale))
-    bins = np.array([b.knots[_KNOTS // 2] for b in of.bins], np.float64)
-    order = np.argsort(np.r_[atoms, bins], kind="stable")
+    order = np.argsort(np.r_[atoms, of.bins.middles], kind="stable")
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order))
     return ranks
@@ -259,95 +280,8 @@ def _closest(atoms: Ticks, ticks: Ticks) -> Ints:
     return np.asarray(np.searchsorted(middles, ticks), dtype=np.int64)
 
 
-def _has_state(special: int, kinds: npt.NDArray[np.int8], units: Ints, k: int) -> bool:
+def _has_state(special: int, kinds: npt.NDArray[np.int8], units: Ints | None, k: int) -> bool:
     """Missing cells always have one; infinities only where at least k units hold them."""
     held = kinds == special
-    return bool(held.any()) and (special in (NULL, NAN) or len(np.unique(units[held])) >= k)
-
-
-def _states(
-    ticks: Ticks, units: Ints, grid: Grid, scale: Scale, k: int
-) -> tuple[tuple[int | float, ...], tuple[float, ...], tuple[Bin, ...]]:
-    distinct, inverse = np.unique(ticks, return_inverse=True)
-    held = count_units(inverse.astype(np.int64), units, len(distinct))
-    is_atom = held >= max(k, ATOM_SHARE * len(np.unique(units)))
-    atoms = tuple(distinct[is_atom].tolist())
-    rest = ~is_atom[inverse]
-    if len(np.unique(units[rest])) < k:
-        return atoms, (), ()
-    order = np.flatnonzero(rest)[np.argsort(ticks[rest], kind="stable")]
-    positions = _positions(ticks[order], grid, scale)
-    heaped = (held >= k)[inverse[order]]
-    cuts = _cuts(positions, units[order], k)
-    which = np.searchsorted(cuts, positions, side="right").astype(np.int64)
-    ends = _ends(positions, units[order], k, inwards=(scale.exact and held[0] < k, scale.exact and held[-1] < k))
-    bins = []
-    for i in range(len(cuts) + 1):
-        mine = which == i
-        low, high = cuts[i - 1] if i else ends[0], cuts[i] if i < len(cuts) else ends[1]
-        bins.append(_bin(ticks[order][mine], positions[mine], units[order][mine], heaped[mine], (low, high), k))
-    return atoms, tuple(cuts.tolist()), tuple(bins)
-
-
-def _cuts(positions: Floats, units: Ints, k: int) -> Floats:
-    """Cuts into up to 64 bins of equal length and at least k units; each the middle between means over k units."""
-    run = runs(units, most=MOST_BINS, k=2 * k)
-    fine = runs(units, most=len(units), k=k)
-    means = mean_of_units(positions, fine, units, int(fine.max()) + 1)
-    starts = np.flatnonzero(np.diff(run)) + 1
-    before = fine[starts - 1]
-    cuts = np.unique((means[before] + means[np.minimum(before + 1, len(means) - 1)]) / 2)
-    while len(cuts):
-        held = count_units(np.searchsorted(cuts, positions, side="right").astype(np.int64), units, len(cuts) + 1)
-        if held.min() >= k:
-            break
-        cuts = np.delete(cuts, max(int(np.argmin(held)) - 1, 0))
-    return np.asarray(cuts, dtype=np.float64)
-
-
-def _ends(positions: Floats, units: Ints, k: int, *, inwards: tuple[bool, bool]) -> tuple[float, float]:
-    """The means over the k units with the lowest and the highest values; `inwards` takes the next step from there.
-
-    It is asked for where fewer than k units hold the extreme: rounding their mean to the nearest step could make it.
-    """
-    low, high = _end(positions, units, k), _end(positions[::-1], units[::-1], k)
-    if inwards[1]:
-        high = float(np.floor(high))
-        low = min(low, high)
-    if inwards[0]:
-        low = float(np.ceil(low))
-        high = max(low, high)
-    return low, high
-
-
-def _end(positions: Floats, units: Ints, k: int) -> float:
-    _, first = np.unique(units, return_index=True)
-    return float(positions[np.sort(first)[:k]].mean())
-
-
-def _bin(
-    ticks: Ticks, positions: Floats, units: Ints, heaped: npt.NDArray[np.bool_], limits: tuple[float, float], k: int
-) -> Bin:
-    smooth = ~heaped
-    heaps, counts = np.unique(ticks[heaped], return_counts=True)
-    if len(np.unique(units[smooth])) < k:  # too few to tell anything of: the heaps stand for them
-        if not len(heaps):
-            return Bin(_knots(positions, units, limits, k))
-        return Bin((float(limits[0]),) * _KNOTS, tuple(heaps.tolist()), tuple((counts / counts.sum()).tolist()))
-    knots = _knots(positions[smooth], units[smooth], limits, k)
-    return Bin(knots, tuple(heaps.tolist()), tuple((counts / len(ticks)).tolist()))
-
-
-def _knots(positions: Floats, units: Ints, limits: tuple[float, float], k: int) -> tuple[float, ...]:
-    """A quantile function through means over k units, kept within `limits`, at 9 equal steps."""
-    run = runs(units, most=_KNOTS - 1, k=k)
-    count = int(run.max()) + 1
-    means = np.maximum.accumulate(mean_of_units(positions, run, units, count))
-    if count == 1:
-        below = above = float(positions.std() * 3**0.5)  # as wide as a uniform distribution of that spread
-    else:
-        below, above = (means[1] - means[0]) / 2, (means[-1] - means[-2]) / 2
-    points = np.r_[means[0] - below, means, means[-1] + above]
-    shares = np.r_[0.0, (np.arange(count) + 0.5) / count, 1.0]
-    low, high = min(limits[0], limits[1]), max(limits)
-    return tuple(np.clip(np.interp(np.linspace(0, 1, _KNOTS), shares, points), low, high).tolist())
+    count = int(held.sum())
+    return bool(count) and (special in (NULL, NAN) or count_all(part(units, held), count) >= k)

@@ -12,13 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twinlake.generators.states.census import Floats, Ints, count_units
+from twinlake.generators.states.census import Floats, Ints, count_all, part
 from twinlake.types import PER_SECOND, as_int64, parse_type, type_name
 
-Ticks = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Ticks = npt.NDArray[Any]
+"""int64 where a scale is exact, else float64."""
+
 VALUE, NULL, NAN, LOW, HIGH = range(5)  # what a cell is: a finite value, null, NaN, -inf, +inf
 _MOST_DECIMALS = 9
 _EXACT = 2.0**53  # the integers up to here are exact as float64
+_SOME = 4_096  # rows that are looked at first
 _TOLERATED = 0.01  # the share of units that may lie off the grid; also fewer than k
 
 
@@ -37,7 +40,7 @@ class Scale:
     dropped: int = 0
 
     @classmethod
-    def learn(cls, cells: pa.Array, units: Ints, *, k: int) -> Self:
+    def learn(cls, cells: pa.Array, units: Ints | None, *, k: int) -> Self:
         """The scale that fits all cells: decimals of floats, dropped digits of wide decimals."""
         if pa.types.is_floating(cells.type):
             return cls(cells.type, decimals=_decimals(cells, units, k))
@@ -47,31 +50,57 @@ class Scale:
 
     def read(self, cells: pa.Array) -> tuple[Ticks, npt.NDArray[np.int8]]:
         """Ticks and what each cell is (`VALUE`, `NULL` ...), both of shape (rows,); ticks of non-values are 0."""
-        kinds = np.where(np.asarray(cells.is_null().to_numpy(zero_copy_only=False)), NULL, VALUE).astype(np.int8)
+        missing = np.asarray(cells.is_null().to_numpy(zero_copy_only=False)) if cells.null_count else None
+        kinds = np.full(len(cells), VALUE, np.int8) if missing is None else missing.view(np.int8) * np.int8(NULL)
         if pa.types.is_floating(self.type):
             return self._read_floats(cells, kinds)
         if pa.types.is_decimal(self.type):
-            return np.where(kinds == VALUE, self._read_decimals(cells), 0), kinds
-        if pa.types.is_uint64(self.type):
-            raw = np.asarray(pc.fill_null(cells, 0), dtype=np.uint64)
-            return np.where(kinds == VALUE, (raw ^ np.uint64(1 << 63)).view(np.int64), 0), kinds
-        return np.asarray(pc.fill_null(as_int64(cells), 0), dtype=np.int64), kinds
+            ticks = self._read_decimals(cells)
+        elif pa.types.is_uint64(self.type):
+            ticks = (np.asarray(_filled(cells), dtype=np.uint64) ^ np.uint64(1 << 63)).view(np.int64)
+        else:
+            ticks = np.asarray(_filled(as_int64(cells)), dtype=np.int64)
+        return (ticks if missing is None else np.where(missing, 0, ticks)), kinds
 
     def write(self, ticks: Ticks, kinds: npt.NDArray[np.int8]) -> pa.Array:
         """The Arrow array of ticks; the inverse of `read`."""
         missing = kinds == NULL
-        if pa.types.is_floating(self.type):
+        stored = self.store(np.clip(ticks, *self.bounds) if self.exact and not self._floating else ticks)
+        if self._floating:
+            special = np.array([0.0, 0.0, np.nan, -np.inf, np.inf], stored.dtype)
+            stored = np.where(kinds == VALUE, stored, special[kinds])
+        return self.cells(stored, missing if missing.any() else None)
+
+    def store(self, ticks: Ticks) -> npt.NDArray[Any]:
+        """Ticks within the type's bounds as its buffer holds them, shape (rows,); of decimals, one word."""
+        if self._floating:
             values = ticks if self.decimals is None else ticks / 10.0**self.decimals
-            special = np.array([0.0, 0.0, np.nan, -np.inf, np.inf])
-            return pa.array(np.where(kinds == VALUE, values, special[kinds]), mask=missing).cast(self.type, safe=False)
-        whole = np.clip(ticks, *self.bounds).astype(np.int64)
-        if pa.types.is_decimal(self.type):
-            return self._write_decimals(whole, missing)
+            return values.astype(self.dtype)
+        whole = ticks.astype(np.int64, copy=False)
         if pa.types.is_uint64(self.type):
-            return pa.array(whole.view(np.uint64) ^ np.uint64(1 << 63), mask=missing)
-        narrow = pa.types.is_date32(self.type) or pa.types.is_time32(self.type)
-        plain = pa.array(whole, mask=missing)
-        return (plain.cast(pa.int32()) if narrow else plain).cast(self.type)
+            return whole.view(np.uint64) ^ np.uint64(1 << 63)
+        return whole.astype(self.dtype, copy=False)
+
+    def cells(self, stored: npt.NDArray[Any], missing: npt.NDArray[np.bool_] | None) -> pa.Array:
+        """The Arrow array over what `store` gave, without a copy; null where `missing`."""
+        if pa.types.is_decimal(self.type):
+            stored = self._wide(stored)
+        valid = None if missing is None else pa.py_buffer(np.packbits(~missing, bitorder="little"))
+        return pa.Array.from_buffers(self.type, len(stored), [valid, pa.py_buffer(np.ascontiguousarray(stored))])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What one stored value is in numpy."""
+        if pa.types.is_decimal(self.type):
+            return np.dtype(np.int64)
+        if pa.types.is_temporal(self.type):
+            return np.dtype(np.int32 if self.type.bit_width == 32 else np.int64)
+        kind: np.dtype[Any] = np.dtype(self.type.to_pandas_dtype())
+        return kind
+
+    @property
+    def _floating(self) -> bool:
+        return bool(pa.types.is_floating(self.type))
 
     @property
     def exact(self) -> bool:
@@ -118,30 +147,32 @@ class Scale:
 
     def _read_floats(self, cells: pa.Array, kinds: npt.NDArray[np.int8]) -> tuple[Ticks, npt.NDArray[np.int8]]:
         values = _floats(cells)
-        kinds = np.where((kinds == VALUE) & np.isnan(values), NAN, kinds)
-        kinds = np.where(np.isinf(values), np.where(values < 0, LOW, HIGH), kinds).astype(np.int8)
-        values = np.where(kinds == VALUE, values, 0.0) + 0.0  # -0.0 becomes 0.0
+        finite = np.isfinite(values)
+        if not finite.all():
+            kinds = np.where((kinds == VALUE) & np.isnan(values), NAN, kinds)
+            kinds = np.where(np.isinf(values), np.where(values < 0, LOW, HIGH), kinds).astype(np.int8)
+            values = np.where(finite, values, 0.0)
+        values = values + 0.0  # -0.0 becomes 0.0
         if self.decimals is None:
             return values, kinds
         return np.rint(np.clip(values * 10.0**self.decimals, -_EXACT, _EXACT)).astype(np.int64), kinds
 
     def _read_decimals(self, cells: pa.Array) -> Ints:
         low, high = _words(cells)
-        if bool(np.all(high == low >> 63)) and not self.dropped:
+        if not self.dropped and bool(np.all(high == low >> 63)):
             return low
         whole = ((high.astype(object) << 64) + low.view(np.uint64).astype(object)) // 10**self.dropped
         return np.asarray(np.clip(whole, -(2**62), 2**62), dtype=np.int64)
 
-    def _write_decimals(self, ticks: Ints, missing: npt.NDArray[np.bool_]) -> pa.Array:
+    def _wide(self, ticks: Ints) -> Ints:
+        """Both words of each decimal, shape (rows, 2)."""
         words = np.empty((len(ticks), 2), np.int64)
+        words[:, 0], words[:, 1] = ticks, ticks >> 63
         if self.dropped:
             whole = ticks.astype(object) * 10**self.dropped
             words[:, 0] = (whole & (2**64 - 1)).astype(np.uint64).view(np.int64)
             words[:, 1] = (whole >> 64).astype(np.int64)
-        else:
-            words[:, 0], words[:, 1] = ticks, ticks >> 63
-        valid = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-        return pa.Array.from_buffers(self.type, len(ticks), [valid, pa.py_buffer(words)])
+        return words
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +187,11 @@ class Grid:
     origin: int = 0
 
     @classmethod
-    def learn(cls, ticks: Ints, units: Ints, scale: Scale, *, k: int) -> Self:
-        """The widest grid off which fewer than `k` units and at most one in a hundred have a value."""
-        distinct, inverse = np.unique(ticks, return_inverse=True)
-        held = count_units(inverse.astype(np.int64), units, len(distinct))
+    def learn(cls, distinct: Ints, held: Ints, scale: Scale, *, k: int) -> Self:
+        """The widest grid off which fewer than `k` units and at most one in a hundred have a value.
+
+        `distinct` are the ticks, ascending, and `held` how many units hold each.
+        """
         step = max(_common_step(distinct), _usual_step(distinct, held, scale, k=k))
         if int(distinct[-1]) - int(distinct[0]) >= 2**61 * step:
             step *= 8  # so that differences of positions can't overflow
@@ -169,33 +201,70 @@ class Grid:
 
     def position(self, ticks: Ticks) -> Floats:
         """Where ticks lie, in steps from the origin, shape (rows,); off the grid it is the step below."""
-        return np.asarray(np.floor_divide(ticks, self.step) - self.origin, dtype=np.float64)
+        steps = ticks if self.step == 1 else np.floor_divide(ticks, self.step)
+        return np.asarray(steps - self.origin, dtype=np.float64)
 
     def tick(self, positions: Floats, bounds: tuple[int, int]) -> Ints:
         """The ticks nearest to positions, within what the type can hold."""
-        low, high = -((self.residue - bounds[0]) // self.step), (bounds[1] - self.residue) // self.step
+        low, high = self._steps(bounds)
         near = np.clip(np.rint(positions), float(low - self.origin), float(high - self.origin))
         at = np.clip(near.astype(np.int64) + self.origin, low, high)
         return np.asarray(at * self.step + self.residue, dtype=np.int64)
+
+    def at(self, positions: Floats) -> Ints:
+        """The ticks nearest to positions within `reach`, which are used up."""
+        near = np.rint(positions, out=positions).astype(np.int64)
+        near += self.origin
+        if self.step > 1 or self.residue:
+            near *= self.step
+            near += self.residue
+        return near
+
+    def reach(self, bounds: tuple[int, int]) -> tuple[float, float]:
+        """The positions between which rounding to a step stays within `bounds`."""
+        low, high = self._steps(bounds)
+        return _inner(low - self.origin, up=True), _inner(high - self.origin, up=False)
+
+    def _steps(self, bounds: tuple[int, int]) -> tuple[int, int]:
+        return -((self.residue - bounds[0]) // self.step), (bounds[1] - self.residue) // self.step
 
     def to_json(self) -> dict[str, int]:
         """Plain values."""
         return asdict(self)
 
 
-def _decimals(cells: pa.Array, units: Ints, k: int) -> int | None:
+def _inner(whole: int, *, up: bool) -> float:
+    """The float64 nearest to a whole number that is not below it (`up`) or not above it."""
+    near = float(whole)
+    if up and int(near) < whole:
+        return float(np.nextafter(near, np.inf))
+    return float(np.nextafter(near, -np.inf)) if not up and int(near) > whole else near
+
+
+def _decimals(cells: pa.Array, units: Ints | None, k: int) -> int | None:
     values = _floats(cells)
     finite = np.isfinite(values)
-    values, units = values[finite], units[finite]
+    values, units = values[finite], part(units, finite)
     narrow = np.float32 if cells.type == pa.float32() else np.float64
+    some = slice(None, None, max(1, len(values) // _SOME))
     for decimals in range(_MOST_DECIMALS + 1):
-        scaled = np.rint(values * 10.0**decimals)
-        if np.abs(scaled).max(initial=0.0) >= _EXACT:
+        if np.abs(np.rint(values * 10.0**decimals)).max(initial=0.0) >= _EXACT:
             return None
-        off = (scaled / 10.0**decimals).astype(narrow) != values.astype(narrow)
-        if _few(len(np.unique(units[off])), len(np.unique(units)), k):
+        if not _fits(values[some], part(units, some), decimals, narrow, of=None, k=k):
+            continue  # these few rows already say no
+        if _fits(values, units, decimals, narrow, of=count_all(units, len(values)), k=k):
             return decimals
     return None
+
+
+def _fits(
+    values: Floats, units: Ints | None, decimals: int, narrow: type[np.floating[Any]], *, of: int | None, k: int
+) -> bool:
+    """Whether hardly any unit has a value of more decimals; `of` is how many units there are, if that matters."""
+    rounded = np.rint(values * 10.0**decimals) / 10.0**decimals
+    off = rounded.astype(narrow) != values.astype(narrow)
+    held = count_all(part(units, off), int(off.sum()))
+    return held < k if of is None else _few(held, of, k)
 
 
 def _dropped(cells: pa.Array, k: int) -> int:
@@ -249,7 +318,12 @@ def _coarse(middle: int, *, k: int) -> int:
 
 
 def _floats(cells: pa.Array) -> Floats:
-    return np.asarray(pc.fill_null(cells.cast(pa.float64()), 0.0).to_numpy(zero_copy_only=False), dtype=np.float64)
+    return np.asarray(_filled(cells.cast(pa.float64())), dtype=np.float64)
+
+
+def _filled(cells: pa.Array) -> npt.NDArray[Any]:
+    """Numbers as numpy, 0 where null; no copy where there is no null."""
+    return np.asarray((pc.fill_null(cells, 0) if cells.null_count else cells).to_numpy(zero_copy_only=False))
 
 
 def _words(cells: pa.Array) -> tuple[Ints, Ints]:
