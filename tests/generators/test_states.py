@@ -244,12 +244,32 @@ def test_rare_bytes_become_random_bytes_and_rare_json_an_empty_object():
     assert redrawn(documents).null_count == 0
 
 
-def test_many_categories_share_a_tail():
+def test_what_has_no_state_of_its_own_shares_a_tail():
     real = pa.array([f"c{i % 180}" for i in range(180 * 12)])
-    alphabet = learn_alphabet(real, Column("c", pa.string()), None)
-    assert isinstance(alphabet, Label)
+    alphabet = Label.learn(real, Column("c", pa.string()), None, k=10, most=150)
     assert alphabet.size == 151
-    assert set(alphabet.decode(np.full(2_000, 150, np.int32), stream(0)).to_pylist()) <= set(real.to_pylist())
+    tail = set(alphabet.decode(np.full(2_000, 150, np.int32), stream(0)).to_pylist())
+    assert tail == set(real.to_pylist()) - set(alphabet.values[:150].to_pylist())
+
+
+def test_every_one_of_many_categories_has_a_state():
+    real = pa.array(np.tile(np.arange(3_000), 12)).cast(pa.string())
+    assert redrawn(real).equals(real)
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.binary()], ids=str)
+@pytest.mark.parametrize("rare", [0, 3, 900])
+@pytest.mark.parametrize("nulls", [0, 40])
+def test_compact_text_is_the_same_text_as_a_dictionary(type_, rare, nulls):
+    words = [*["a"] * 300, *["bb"] * 200, *[None] * nulls, *(f"rare-{i:09d}" for i in range(rare))]
+    real = pa.array(words, pa.string()).cast(type_)
+    alphabet = learn_alphabet(real, Column("c", type_), None)
+    codes = alphabet.encode(real)
+    plain, compact = (alphabet.decode(codes, stream(0), compact=c) for c in (False, True))
+    assert plain.type == type_
+    assert compact.type == pa.dictionary(pa.int32(), type_)
+    assert compact.cast(type_).equals(plain)
+    assert plain.null_count == nulls
 
 
 def test_a_number_declared_a_category_is_replayed_where_units_hold_it():

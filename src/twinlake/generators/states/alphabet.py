@@ -44,8 +44,8 @@ class Alphabet(Protocol):
         """The state of each cell, shape (rows,)."""
         ...
 
-    def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Array:
-        """A cell of the column's exact type for each state, shape (rows,)."""
+    def decode(self, codes: Codes, rng: np.random.Generator, *, compact: bool = False) -> pa.Array:
+        """A cell for each state, shape (rows,), of the column's type; `compact` text and bytes as dictionaries of it."""
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -80,10 +80,13 @@ def encode(data: pa.Table, alphabets: Sequence[Alphabet]) -> Codes:
     return codes
 
 
-def decode(codes: Codes, alphabets: Sequence[Alphabet], table: Table, rng: np.random.Generator) -> pa.Table:
-    """Codes of shape (rows, columns) as rows of `table`."""
-    cells = [a.decode(codes[:, i], rng) for i, a in enumerate(alphabets)]
-    return pa.Table.from_arrays(cells, schema=table.arrow)
+def decode(
+    codes: Codes, alphabets: Sequence[Alphabet], table: Table, rng: np.random.Generator, *, compact: bool = False
+) -> pa.Table:
+    """Codes of shape (rows, columns) as rows of `table`; `compact` as `Alphabet.decode` has it."""
+    cells = [a.decode(codes[:, i], rng, compact=compact) for i, a in enumerate(alphabets)]
+    fields = [pa.field(c.name, cell.type, c.nullable) for c, cell in zip(table.columns, cells, strict=True)]
+    return pa.Table.from_arrays(cells, schema=pa.schema(fields))
 
 
 def _whole(cells: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -111,7 +111,7 @@ class Quantity:
             codes = np.where(kinds == special, code, codes)
         return np.minimum(codes, self.size - 1).astype(np.int32)  # an end may be told of where no value has a state
 
-    def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> pa.Array:
+    def decode(self, codes: npt.NDArray[np.int32], rng: np.random.Generator, *, compact: bool = False) -> pa.Array:  # noqa: ARG002 - an alphabet's
         """A cell for each state, shape (rows,)."""
         stored = np.empty(len(codes), self._layout.stored.dtype)
         for start in range(0, len(codes), _PIECE):
@@ -181,8 +181,8 @@ class Quantity:
         layout = self._layout
         points, heaps, heaped = self.bins.draw(bins, layout.knots, rng)
         if len(heaped) == len(bins):
-            return self.bins.heaps.take(heaps)
-        ticks = self.grid.at(points) if self.scale.exact else points
+            return np.asarray(self.bins.heaps.take(heaps))
+        ticks: Ticks = self.grid.at(points) if self.scale.exact else points
         ticks[heaped] = self.bins.heaps.take(heaps)
         return ticks
 

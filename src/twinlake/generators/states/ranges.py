@@ -309,7 +309,7 @@ def _knots(at: Floats, bins: Ints, units: Ints | None, lows: Floats, highs: Floa
 
 
 def _interpolated(means: Floats, spread: Floats | None) -> Floats:
-    """Quantile functions at equal steps through `means` of equal parts, shape (bins, parts); `spread` is for one part."""
+    """Quantile functions at equal steps through `means` of equal parts, shape (bins, parts); `spread` for one part."""
     count = means.shape[1]
     below = spread if spread is not None else (means[:, 1] - means[:, 0]) / 2
     above = spread if spread is not None else (means[:, -1] - means[:, -2]) / 2
