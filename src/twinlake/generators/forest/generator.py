@@ -1,7 +1,14 @@
-"""`forest`: each column is drawn from a bag of trees that look at the columns before it, over k-safe states."""
+"""`forest`: each column is drawn from a bag of trees that look at the columns before it, over k-safe states.
 
+Sequential conditional trees (Reiter 2005; synthpop: Nowok, Raab, Dibben 2016) whose leaves keep smoothed segments of
+states rather than donors. With the preset `quality`, a discriminator decides which of the rows drawn are kept.
+"""
+
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,24 +16,37 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.errors import GeneratorError
-from twinlake.generators.forest.bag import Bag, Growth
+from twinlake.generators.forest.bag import Bag, Growth, Looks, Target
+from twinlake.generators.forest.coding import MANY, Coding, encode
+from twinlake.generators.forest.discriminator import MOST_DRAWS, Boosting, Discriminator, discriminate
+from twinlake.generators.forest.likeness import likeness
 from twinlake.generators.forest.order import (
+    bins,
     determined,
     function_of,
     information,
+    label_ranks,
     learning_order,
-    ranked_by,
     telling,
     with_determined,
 )
 from twinlake.generators.saved import Arrays, read_arrays, table_from_json, table_to_json, write_model
-from twinlake.generators.states.alphabet import Alphabet, Codes, alphabet_from_json, decode, encode, learn_alphabet
+from twinlake.generators.states.alphabet import Alphabet, Codes, alphabet_from_json, learn_alphabet
 from twinlake.generators.states.census import Ints, K, unit_ids
 from twinlake.hashing import Hashes
+from twinlake.random import integer_seed, stream
 from twinlake.schema import Column, Table
 from twinlake.tables import ROWS_PER_GROUP
 
 _TREES_IN_ALL = 1_200  # wide tables get fewer trees per column
+_ROWS_PER_TREE = 60_000
+
+
+class Preset(StrEnum):
+    """How much is done for likeness."""
+
+    FAST = "fast"
+    QUALITY = "quality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +54,28 @@ class Forest:
     """The generator's settings.
 
     Attributes:
+        preset: `fast` draws from the trees as they are; `quality` keeps of what they draw what a discriminator does
+            not tell from real rows: about half, so drawing takes longer.
         trees: per column, 1 to 256.
-        share: of units that each tree sees, above 0 up to 1.
-        min_leaf: units that every leaf stands for where the table has enough rows, at least 10; never below k.
+        share: of units that each tree grows from, above 0 up to 1.
+        min_leaf: units on either side of every cut where the table has enough rows, at least 10; never below k.
         depth: of trees, 1 to 30.
         penalty: how much a cut must tell to be made, 0 to 10: 1 is what chance alone tells, 2 is Akaike's criterion.
-        features: columns that one column may look at, at least 1.
+        groups: parts of equal frequency in which trees tell a quantity, 2 to 64.
+        smoothing: rows of a leaf that one stretch of values stands for, 1 to 1,000.
+        features: columns that one column may look at, 1 to 100.
         rows: that are learnt from at most, at least 1,000; above, whole units are left out.
         k: values held by fewer privacy units are never drawn.
     """
 
-    trees: int = 32
+    preset: str = Preset.FAST
+    trees: int = 16
     share: float = 0.4
     min_leaf: int = 20
-    depth: int = 14
+    depth: int = 16
     penalty: float = 1.5
+    groups: int = 8
+    smoothing: int = 5
     features: int = 32
     rows: int = 200_000
     k: int = K
@@ -58,12 +85,18 @@ class Forest:
 
     def __post_init__(self) -> None:
         """Refuse settings out of range."""
+        if self.preset not in [*Preset]:
+            raise GeneratorError(
+                "setting preset of generator forest is unknown", allowed=f"there are {', '.join(Preset)}"
+            )
         _within("trees", self.trees, 1, 256)
         _within("share", self.share, 0.01, 1)
         _within("min_leaf", self.min_leaf, K, 10_000)
         _within("depth", self.depth, 1, 30)
         _within("penalty", self.penalty, 0, 10)
-        _within("features", self.features, 1, 1_000)
+        _within("groups", self.groups, 2, 64)
+        _within("smoothing", self.smoothing, 1, 1_000)
+        _within("features", self.features, 1, 100)
         _within("rows", self.rows, 1_000, 10_000_000)
 
     def fit(
@@ -71,50 +104,86 @@ class Forest:
     ) -> "ForestModel":
         """Learn the columns of `table`, each given those before it and the context."""
         ids = unit_ids(units, data.num_rows)
-        alphabets = [learn_alphabet(data[c.name], c, units, k=self.k) for c in table.columns]
-        given = [] if context is None else [
-            learn_alphabet(context[f.name], Column(f.name, f.type), units, k=self.k) for f in context.schema
-        ]  # fmt: skip
-        rows = _some(ids, self.rows, rng)
-        codes = encode(data.take(pa.array(rows)), alphabets)
-        if context is not None:
-            codes = np.asfortranarray(np.c_[encode(context.take(pa.array(rows)), given), codes])
-        steps = self._steps(
-            codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), [*given, *alphabets], len(given), rng
-        )
         names = () if context is None else tuple(context.column_names)
-        return ForestModel(table, tuple(alphabets), names, tuple(given), steps)
+        given = [] if context is None else [Column(f.name, f.type) for f in context.schema]
+        whole = data if context is None else pa.table([*context.columns, *data.columns], names=_names(names, data))
+        columns = [*given, *table.columns]
+        with ThreadPoolExecutor(_threads()) as pool:
+            learnt = list(pool.map(lambda i: learn_alphabet(whole[i], columns[i], units, k=self.k), range(len(columns))))
+        rows = _some(ids, self.rows, rng)
+        codings = [Coding(alphabet) for alphabet in learnt]
+        codes = encode(whole.take(pa.array(rows)) if len(rows) < len(ids) else whole, codings)
+        codings = _ordered(codes, codings, rng)
+        steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, len(names), rng)
+        model = ForestModel(table, tuple(codings), names, steps)
+        return self._refined(model, codes, rng) if self.preset == Preset.QUALITY and len(codes) else model
 
     def _steps(
-        self, codes: Codes, units: Ints, alphabets: list[Alphabet], given: int, rng: np.random.Generator
+        self, codes: Codes, units: Ints, codings: list[Coding], given: int, rng: np.random.Generator
     ) -> tuple["Step", ...]:
         """How each column is drawn, in the order they are learnt."""
         if not len(codes):
-            return tuple(Step(given + i) for i in range(len(alphabets) - given))
+            return tuple(Step(i) for i in range(given, len(codings)))
         shared = information(codes, rng)
-        growth = self._growth(int(units.max()) + 1, len(alphabets) - given)
-        order = [given + i for i in learning_order(shared[given:, given:], [a.size for a in alphabets[given:]])]
-        earlier, steps = list(range(given)), list[Step]()
-        sources = determined(codes, order, earlier, [a.safe for a in alphabets])
-        for target in with_determined(order, sources):
-            source = sources.get(target)
-            if alphabets[target].size == 1:
-                steps.append(Step(target))
-            elif source is not None:
-                table = function_of(codes[:, source], codes[:, target], alphabets[source].size)
-                steps.append(Step(target, source=source, table=table))
-            else:
-                inputs = telling(shared, target, earlier, most=self.features, rows=len(codes))
-                ranks = {i: ranked_by(codes, i, target, alphabets[i], alphabets[target]) for i in inputs}
-                steps.append(Step(target, bag=Bag.grow(codes, target, ranks, units, growth=growth, rng=rng)))
-            earlier.append(target)
-        return tuple(steps)
+        growth = self._growth(int(units.max()) + 1, len(codings) - given)
+        order = [given + i for i in learning_order(shared[given:, given:], [a.size for a in codings[given:]])]
+        sources = determined(codes, order, list(range(given)), [a.safe for a in codings])
+        order = with_determined(order, sources)
+        learning = _Learning(codes, codings, units, growth, shared, self.features)
+        seed = integer_seed(rng)
+
+        def step(place: int) -> Step:
+            target = order[place]
+            if codings[target].size == 1:
+                return Step(target)
+            if (source := sources.get(target)) is not None:
+                table = function_of(codes[:, source], codes[:, target], codings[source].size)
+                return Step(target, source=source, table=table)
+            return Step(target, bag=learning.bag(target, [*range(given), *order[:place]], stream(seed, target)))
+
+        with ThreadPoolExecutor(_threads()) as pool:
+            return tuple(pool.map(step, range(len(order))))
 
     def _growth(self, units: int, columns: int) -> Growth:
-        """Fewer trees for wide tables, smaller leaves for small ones; never below k units."""
+        """Fewer trees for wide tables, smaller leaves for small ones, never below k units; bounded in rows."""
         trees = min(self.trees, max(4, _TREES_IN_ALL // max(columns, 1)))
         leaf = max(self.k, min(self.min_leaf, round(units * self.share) // 20))
-        return Growth(trees, self.share, leaf, self.depth, self.penalty)
+        share = min(self.share, max(_ROWS_PER_TREE / max(units, 1), 0.01))
+        return Growth(trees, share, leaf, self.depth, self.penalty, self.groups, self.smoothing)
+
+    def _refined(self, model: "ForestModel", codes: Codes, rng: np.random.Generator) -> "ForestModel":
+        boosting = Boosting()
+        given = len(model.context)
+        rows = np.arange(2 * boosting.pool * min(len(codes), 60_000)) % len(codes)
+        drawn = model.fill(np.asfortranarray(codes[rows]) if given else _blank(len(rows), codes.shape[1]), rng)
+        return replace(model, judge=discriminate(codes, drawn, boosting, rng=rng))
+
+
+@dataclass(frozen=True, slots=True)
+class _Learning:
+    """What bags are grown from."""
+
+    codes: Codes
+    codings: list[Coding]
+    units: Ints
+    growth: Growth
+    shared: Any
+    features: int
+
+    def bag(self, target: int, earlier: list[int], rng: np.random.Generator) -> Bag:
+        """The bag of one column over the earlier ones that tell of it."""
+        columns, ranks = list[int](), []
+        for i in telling(self.shared, target, earlier, most=self.features, rows=len(self.codes)):
+            of = self.codings[i]
+            if of.ordinal:
+                found = [bins(np.bincount(self.codes[:, i], minlength=of.size))]
+            else:
+                found = label_ranks(self.codes, i, target, of, self.codings[target])
+            columns += [i] * len(found)
+            ranks += found
+        own = self.codings[target]
+        told = Target(np.ascontiguousarray(self.codes[:, target]), own.apart, own.ordinal)
+        return Bag.grow(told, Looks.over(self.codes, columns, ranks), self.units, growth=self.growth, rng=rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +206,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ForestModel:
-    """What `Forest` has learnt; columns are numbered context first, then the table's."""
+    """What `Forest` has learnt.
+
+    Attributes:
+        table: its schema.
+        codings: of all columns: those of the context first, then the table's.
+        context: names of the context's columns.
+        steps: how columns are drawn, in order.
+        judge: what decides which drawn rows are kept, or None to keep them all.
+    """
 
     table: Table
-    alphabets: tuple[Alphabet, ...]
+    codings: tuple[Coding, ...]
     context: tuple[str, ...]
-    given: tuple[Alphabet, ...]
     steps: tuple[Step, ...]
+    judge: Discriminator | None = None
 
     def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
         """Draw rows; raises GeneratorError where `context` is not what was learnt with."""
@@ -154,20 +231,51 @@ class ForestModel:
                 f"table {self.table.name} was learnt with context and needs a row of it for each row to draw",
                 allowed=f"its columns are {', '.join(self.context)}",
             )
-        drawn = [
-            self._draw(min(ROWS_PER_GROUP, rows - start), start, context, rng)
-            for start in range(0, rows, ROWS_PER_GROUP)
-        ]
+        drawn = []
+        for start in range(0, rows, ROWS_PER_GROUP):
+            count = min(ROWS_PER_GROUP, rows - start)
+            codes = _blank(count, len(self.codings))
+            for i, name in enumerate(self.context if context is not None else ()):
+                codes[:, i] = self.codings[i].encode(context[name].slice(start, count))  # type: ignore[index]
+            drawn.append(self.decode(self.draw(codes, rng), rng))
         return pa.concat_tables(drawn).combine_chunks() if drawn else self.table.arrow.empty_table()
 
-    def _draw(self, rows: int, start: int, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
-        given = len(self.given)
-        codes = np.zeros((rows, given + len(self.alphabets)), np.int32, order="F")
-        if context is not None and given:
-            codes[:, :given] = encode(context.select(list(self.context)).slice(start, rows), self.given)
+    def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
+        """Fill the columns after the context's; rows that the judge does not keep are drawn again."""
+        if self.judge is None:
+            return self.fill(codes, rng)
+        if self.context:
+            return self._kept_beside(codes, self.judge, rng)
+        kept, missing = list[Codes](), len(codes)
+        while missing:
+            wanted = min(round(missing / max(self.judge.kept, 0.02) * 1.05) + 64, 4 * ROWS_PER_GROUP)
+            drawn = self.fill(_blank(wanted, codes.shape[1]), rng)
+            kept.append(drawn[self.judge.keeps(drawn, rng)][:missing])
+            missing -= len(kept[-1])
+        return np.asfortranarray(np.concatenate(kept)) if kept else codes
+
+    def _kept_beside(self, codes: Codes, judge: Discriminator, rng: np.random.Generator) -> Codes:
+        """Each row is drawn beside its own context until it is kept, some times at most."""
+        codes = self.fill(codes, rng)
+        waiting = np.arange(len(codes))
+        for _ in range(MOST_DRAWS):
+            waiting = waiting[~judge.keeps(codes[waiting], rng)]
+            if not len(waiting):
+                break
+            codes[waiting] = self.fill(np.asfortranarray(codes[waiting]), rng)
+        return codes
+
+    def fill(self, codes: Codes, rng: np.random.Generator) -> Codes:
+        """Draw every column after the context's, in place, and give the codes back."""
         for step in self.steps:
             codes[:, step.target] = step.draw(codes, rng)
-        return decode(codes[:, given:], self.alphabets, self.table, rng)
+        return codes
+
+    def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Table:
+        """Rows of the table from codes of shape (rows, context and columns)."""
+        own = self.codings[len(self.context) :]
+        cells = [coding.decode(codes[:, len(self.context) + i], rng) for i, coding in enumerate(own)]
+        return pa.Table.from_arrays(cells, schema=self.table.arrow)
 
     def save(self, folder: Path) -> None:
         """Write the model to a new folder."""
@@ -177,11 +285,15 @@ class ForestModel:
                 arrays |= {f"{i:05d}-{name}": a for name, a in step.bag.to_arrays().items()}
             if step.table is not None:
                 arrays[f"{i:05d}-table"] = step.table
+        for i, coding in enumerate(self.codings):
+            if coding.ranks is not None:
+                arrays[f"ranks-{i:05d}"] = coding.ranks
+        if self.judge is not None:
+            arrays |= {f"judge-{name}": a for name, a in self.judge.to_arrays().items()}
         content = {
             "table": table_to_json(self.table),
-            "alphabets": [a.to_json() for a in self.alphabets],
+            "alphabets": [c.alphabet.to_json() for c in self.codings],
             "context": list(self.context),
-            "given": [a.to_json() for a in self.given],
             "steps": [{"target": s.target, "source": s.source} for s in self.steps],
         }
         write_model(folder, "forest", content, arrays)
@@ -192,11 +304,47 @@ class ForestModel:
         arrays = read_arrays(folder)
         steps = []
         for i, step in enumerate(head["steps"]):
-            mine = {k.split("-", 1)[1]: a for k, a in arrays.items() if k.startswith(f"{i:05d}-")}
+            mine = _under(arrays, f"{i:05d}-")
             table = mine.pop("table", None)
             steps.append(Step(step["target"], Bag(**mine) if mine else None, step["source"], table))
-        alphabets, given = ([alphabet_from_json(a) for a in head[k]] for k in ("alphabets", "given"))
-        return cls(table_from_json(head["table"]), tuple(alphabets), tuple(head["context"]), tuple(given), tuple(steps))
+        codings = tuple(
+            Coding(alphabet_from_json(a), arrays.get(f"ranks-{i:05d}")) for i, a in enumerate(head["alphabets"])
+        )
+        judge = _under(arrays, "judge-")
+        return cls(
+            table_from_json(head["table"]), codings, tuple(head["context"]), tuple(steps),
+            Discriminator.from_arrays(judge) if judge else None,
+        )  # fmt: skip
+
+
+def _under(arrays: Arrays, prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+def _blank(rows: int, columns: int) -> Codes:
+    return np.zeros((rows, columns), np.int32, order="F")
+
+
+def _names(context: tuple[str, ...], data: pa.Table) -> list[str]:
+    """Names that can't meet: columns are told by their place."""
+    return [f"{i}" for i in range(len(context) + data.num_columns)]
+
+
+def _threads() -> int:
+    return min(8, os.cpu_count() or 1)
+
+
+def _ordered(codes: Codes, codings: list[Coding], rng: np.random.Generator) -> list[Coding]:
+    """Codings whose labels of many states are ordered by likeness; `codes` are replaced accordingly, in place."""
+    sizes, found = [c.size for c in codings], list(codings)
+    for i, coding in enumerate(codings):
+        if not coding.ordinal and coding.size > MANY and len(codes):
+            others = [j for j in range(len(codings)) if j != i]
+            found[i] = coding.ordered(likeness(codes, i, sizes, others, rng))
+    for i, coding in enumerate(found):
+        if coding.ranks is not None:
+            codes[:, i] = coding.ranks[codes[:, i]]
+    return found
 
 
 def _some(units: Ints, most: int, rng: np.random.Generator) -> Ints:

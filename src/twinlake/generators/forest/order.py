@@ -3,11 +3,15 @@
 import numpy as np
 import numpy.typing as npt
 
-from twinlake.generators.states.alphabet import Alphabet, Codes
+from twinlake.generators.forest.coding import Coding
+from twinlake.generators.states.alphabet import Codes
 
 Floats = npt.NDArray[np.float64]
 _LEVELS = 12  # states are merged to so many levels of equal frequency where information is estimated
 _SAMPLE = 20_000
+_BINS = 256
+_COARSE = 24
+_PRIOR = 5
 _NOISE = 0.002  # nats; columns that share less than this with all others together come last
 
 
@@ -102,33 +106,37 @@ def _levels(codes: Codes) -> npt.NDArray[np.int64]:
     return np.asarray(np.unique((middle * _LEVELS).astype(np.int64)[codes], return_inverse=True)[1], dtype=np.int64)
 
 
-def ranked_by(codes: Codes, column: int, target: int, of: Alphabet, to: Alphabet) -> Codes:
-    """The rank of each code of a column for trees that tell `target`, shape (of.size,).
+def bins(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """The bin of each ordered code, shape (codes,): of up to 256 bins of equal frequency; `counts` are rows of each."""
+    if len(counts) <= _BINS:
+        return np.arange(len(counts), dtype=np.uint8)
+    held = counts + 1e-9
+    middle = (np.cumsum(held) - held / 2) / held.sum()
+    return np.unique((middle * _BINS).astype(np.int64), return_inverse=True)[1].astype(np.uint8)
 
-    Ordinal columns keep their order. Labels are ordered by the mean of an ordinal target, else along the first
-    principal component of the target's shares within each label (Coppersmith, Hong, Hosking 1999).
+
+def label_ranks(codes: Codes, column: int, target: int, of: Coding, to: Coding) -> list[npt.NDArray[np.uint8]]:
+    """Orders of a label's states for trees that tell `target`, each of shape (of.size,).
+
+    States are ordered along the first two principal components of the target's shares within them, each row counting
+    once (Coppersmith, Hong, Hosking 1999).
     """
-    if of.ordinal:
-        return np.arange(of.size, dtype=np.int32)
-    pairs = codes[:, column].astype(np.int64) * to.size + codes[:, target]
-    counts = np.bincount(pairs, minlength=of.size * to.size).reshape(of.size, to.size).astype(np.float64)
-    weight = counts.sum(axis=1)
-    overall = counts.sum(axis=0) / max(counts.sum(), 1)
-    shares = (counts + 5 * overall) / (weight + 5)[:, None]  # shrunk, for labels with few rows
-    score = shares @ (np.arange(to.size) if to.ordinal else _component(shares - overall, weight))
-    ranks = np.empty(of.size, np.int32)
-    ranks[np.argsort(np.round(score, 12), kind="stable")] = np.arange(of.size)
+    y, size = codes[:, target].astype(np.int64), to.size
+    if size > _COARSE:
+        held = np.bincount(y, minlength=size)
+        y = np.minimum((np.cumsum(held) - held / 2) * _COARSE // len(y), _COARSE - 1).astype(np.int64)[y]
+        size = _COARSE
+    counts = np.bincount(codes[:, column].astype(np.int64) * size + y, minlength=of.size * size).reshape(-1, size)
+    held, overall = counts.sum(axis=1), counts.sum(axis=0) / len(y)
+    shares = (counts + _PRIOR * overall) / (held + _PRIOR)[:, None] - overall  # shrunk, for states with few rows
+    scaled = shares / np.sqrt(np.maximum(overall, 1e-12)) * np.sqrt(held)[:, None]
+    directions = np.linalg.svd(scaled, full_matrices=False)[2]
+    return [_ranks(shares @ direction) for direction in directions[: 2 if of.size > 3 else 1]]
+
+
+def _ranks(scores: Floats) -> npt.NDArray[np.uint8]:
+    top = float(np.abs(scores).max(initial=0.0))
+    signed = scores * (np.sign(scores[np.argmax(np.abs(scores))]) or 1.0)  # a direction's sign is anybody's choice
+    ranks = np.empty(len(scores), np.uint8)
+    ranks[np.argsort(np.round(signed / (top or 1.0), 9), kind="stable")] = np.arange(len(scores))
     return ranks
-
-
-def _component(deviations: Floats, weight: Floats) -> Floats:
-    """The direction in which rows vary most, by power iteration; its largest entry is positive."""
-    scaled = deviations * np.sqrt(weight)[:, None]
-    direction = scaled[np.argmax((scaled**2).sum(axis=1))]
-    for _ in range(20):
-        direction = scaled.T @ (scaled @ direction)
-        length = float(np.abs(direction).max(initial=0.0))
-        if length == 0.0:
-            return np.asarray(direction)
-        direction = direction / direction[np.argmax(np.abs(direction))]
-    return np.asarray(direction)

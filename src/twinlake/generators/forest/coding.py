@@ -1,0 +1,68 @@
+"""A column's codes as trees see them: its alphabet's, or for labels of many states their ranks by likeness."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinlake.generators.arrays import one
+from twinlake.generators.states.alphabet import Alphabet, Codes
+
+MANY = 64
+"""Labels with more states than this are ordered by likeness and cut like quantities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """An alphabet and, where its states are ordered by likeness, the rank of each code, shape (states,)."""
+
+    alphabet: Alphabet
+    ranks: Codes | None = None
+
+    @property
+    def size(self) -> int:
+        """How many codes."""
+        return self.alphabet.size
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether neighbouring codes are alike."""
+        return self.alphabet.ordinal or self.ranks is not None
+
+    @property
+    def safe(self) -> npt.NDArray[np.bool_]:
+        """See `Alphabet.safe`."""
+        return self._ranked(self.alphabet.safe)
+
+    @property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """See `Alphabet.apart`."""
+        return self._ranked(self.alphabet.apart)
+
+    def ordered(self, ranks: Codes) -> Self:
+        """The same, with its codes replaced by their ranks."""
+        return type(self)(self.alphabet, ranks.astype(np.int32))
+
+    def encode(self, cells: pa.Array | pa.ChunkedArray) -> Codes:
+        """The code of each cell, shape (rows,)."""
+        if isinstance(cells, pa.ChunkedArray):
+            cells = one(cells.unify_dictionaries())
+        codes = self.alphabet.encode(cells)
+        return codes if self.ranks is None else self.ranks[codes]
+
+    def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Array:
+        """A cell for each code, shape (rows,)."""
+        return self.alphabet.decode(codes if self.ranks is None else np.argsort(self.ranks)[codes].astype(np.int32), rng)
+
+    def _ranked(self, of_codes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        return of_codes if self.ranks is None else of_codes[np.argsort(self.ranks)]
+
+
+def encode(data: pa.Table, codings: list[Coding]) -> Codes:
+    """A table as codes, shape (rows, columns); each column is contiguous."""
+    codes = np.empty((data.num_rows, len(codings)), np.int32, order="F")
+    for i, coding in enumerate(codings):
+        codes[:, i] = coding.encode(data.column(i))
+    return codes
