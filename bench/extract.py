@@ -75,7 +75,7 @@ def peak_megabytes() -> float:
 
 @contextmanager
 def in_postgres(rows: int) -> Iterator[str]:
-    from postgres import server
+    from postgres import server  # type: ignore[import-not-found]  # of the tests, which are not checked
 
     with server() as running:
         yield running.create("bench", *[

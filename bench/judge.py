@@ -4,7 +4,6 @@ Everything is judged against the held-out half. Each measure comes with the stan
 """
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +53,7 @@ class Sides:
             else labels(learnt[c.name], holdout[c.name], synthetic[c.name])
             for c, q in zip(table.columns, quantity, strict=True)
         ]  # fmt: skip
-        return cls(table.names, quantity, *zip(*columns, strict=True))
+        return cls(table.names, quantity, *(tuple(c[i] for c in columns) for i in range(3)))
 
 
 def judge(
@@ -99,7 +98,7 @@ def detection(sides: Sides, *, rng: np.random.Generator, cores: int) -> dict[str
     from sklearn.model_selection import StratifiedKFold
 
     n = min(len(sides.holdout[0]), len(sides.synthetic[0]), DETECTED)
-    frame = _frame(sides, [sides.holdout, sides.synthetic], [slice(n), slice(n)])
+    frame = _frame(sides, sides.holdout, sides.synthetic, rows=n)
     truth, aucs = np.repeat([0, 1], n), []
     for train, test in StratifiedKFold(3, shuffle=True, random_state=integer_seed(rng)).split(frame, truth):
         model = xgboost.XGBClassifier(tree_method="hist", enable_categorical=True, n_jobs=cores)
@@ -116,7 +115,7 @@ def three_way(sides: Sides, *, rng: np.random.Generator) -> Measured:
     is a state. At most 3,000 triples, drawn at random.
     """
     states = [_states(sides, i) for i in range(len(sides.names))]
-    triples = list(itertools.combinations(range(len(states)), 3))
+    triples = list(itertools.combinations(range(len(states)), min(3, len(states))))
     if len(triples) > TRIPLES:
         triples = [triples[i] for i in np.sort(rng.choice(len(triples), TRIPLES, replace=False))]
     return Measured(float(np.mean([_alike(*(states[i] for i in triple)) for triple in triples])))
@@ -128,7 +127,7 @@ def usefulness(sides: Sides, world: World, *, cores: int) -> Measured:
     from sklearn.metrics import r2_score, roc_auc_score
 
     at = sides.names.index(world.target)
-    frame = _frame(sides, [sides.synthetic, sides.holdout], [slice(None), slice(None)]).drop(columns=f"c{at}")
+    frame = _frame(sides, sides.synthetic, sides.holdout).drop(columns=f"c{at}")
     train, test = (_target(sides, side, at, world) for side in (sides.synthetic, sides.holdout))
     rows = len(sides.synthetic[0])
     model = lightgbm.LGBMRegressor if world.regression else lightgbm.LGBMClassifier
@@ -139,19 +138,19 @@ def usefulness(sides: Sides, world: World, *, cores: int) -> Measured:
     tested, truth = frame.iloc[rows:][~np.isnan(test)], test[~np.isnan(test)]
     if world.regression:
         return Measured(float(r2_score(truth, fitted.predict(tested))))
-    return Measured(float(roc_auc_score(truth, fitted.predict_proba(tested)[:, 1])))
+    return Measured(float(roc_auc_score(truth, np.asarray(fitted.predict_proba(tested))[:, 1])))
 
 
-def _frame(sides: Sides, stacked: Sequence[tuple[Floats | Codes, ...]], rows: Sequence[slice]) -> pd.DataFrame:
-    """Rows of sides below one another, columns `c0`, `c1` ...; labels are pandas categories, nulls are left in."""
+def _frame(sides: Sides, *stacked: tuple[Floats | Codes, ...], rows: int | None = None) -> pd.DataFrame:
+    """The first `rows` rows of sides below one another, columns `c0`, `c1` ...; labels are categories, nulls stay."""
     columns: dict[str, Any] = {}
     for i, quantity in enumerate(sides.quantity):
-        whole = np.concatenate([side[i][r] for side, r in zip(stacked, rows, strict=True)])
+        whole = np.concatenate([side[i][:rows] for side in stacked])
         if quantity:
             columns[f"c{i}"] = whole
             continue
         size = 1 + max(int(side[i].max(initial=0)) for side in (sides.learnt, sides.holdout, sides.synthetic))
-        columns[f"c{i}"] = pd.Categorical.from_codes(whole.astype(np.int32), categories=np.arange(size))
+        columns[f"c{i}"] = pd.Categorical.from_codes(whole.tolist(), categories=pd.RangeIndex(size))
     return pd.DataFrame(columns)
 
 

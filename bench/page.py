@@ -26,12 +26,14 @@ class Quality:
 
     Attributes:
         alarm: the measure and the sign by which better than real is told, None where there is no such thing.
+        beside: whether the difference to real rows is shown.
     """
 
     head: str
     measure: str
     show: Callable[[float], str]
     alarm: tuple[str, int] | None = None
+    beside: bool = False
 
 
 def _percent_off(value: float) -> str:
@@ -43,8 +45,8 @@ QUALITIES = (
     Quality("XGB AUC", "auc", "{:.3f}".format),
     Quality("shape error %", "shape", _percent_off, ("shape", 1)),
     Quality("trend error %", "trend", _percent_off, ("trend", 1)),
-    Quality("3-way accuracy", "three_way", "{:.4f}".format, ("three_way", 1)),
-    Quality("useful", "useful", "{:.4f}".format, ("useful", 1)),
+    Quality("3-way accuracy", "three_way", "{:.4f}".format, ("three_way", 1), beside=True),
+    Quality("useful", "useful", "{:.4f}".format, ("useful", 1), beside=True),
     Quality("membership AUC", "membership", "{:.3f}".format),
     Quality("… most isolated 10 %", "isolated", "{:.3f}".format),
 )
@@ -99,6 +101,8 @@ def _cell(runs: Sequence[Run], quality: Quality, real: Sequence[Run]) -> str:
     if not math.isnan(half):
         places = len(text.split(".")[-1])
         text += f" ± {half * (100 if quality.show is _percent_off else 1):.{places}f}"
+    if quality.beside and real:
+        text += f" ({mean - np.mean([r.measures[quality.measure].value for r in real[: len(runs)]]):+.4f})"
     alarmed = quality.alarm is not None and bool(real) and copy_alarm(runs, real, *quality.alarm)
     return f"{text} {ALARM}" if alarmed else text
 
@@ -118,8 +122,9 @@ def _costs(runs: Mapping[str, Sequence[Run]]) -> str:
         )  # fmt: skip
         trained = f" ({cost['epochs']:.0f} epochs)" if "epochs" in cost else ""
         rows.append([
-            _bold(name), f"{cost['fit_wall']:.1f}{trained}", f"{cost['fit_cpu']:.1f}", _count(cost["rows_per_second"]),
-            _count(cost["written_per_second"]), f"{cost['model_bytes'] / 1e6:.2f}", _count(cost["peak_mb"]), faster,
+            _bold(name), f"{_count(cost['fit_wall'])}{trained}", _count(cost["fit_cpu"]),
+            _count(cost["rows_per_second"]), _count(cost["written_per_second"]),
+            f"{cost['model_bytes'] / 1e6:.2f}", _count(cost["peak_mb"]), faster,
         ])  # fmt: skip
     return _table(rows)
 
@@ -196,13 +201,14 @@ def _method(lab: Lab) -> str:
   reach. Its membership and copies are those of a third of the rows that nobody learnt, between two other thirds.
 * {ALARM} **copy alarm**: better than that by more than two standard errors of the difference. That is no success.
 * **XGB score**: 1 - (2 max(.5, AUC) - 1), SDMetrics' scale; AUC of XGBoost with its defaults (`hist`, categories as
-  such, nulls left in) that tells twin from held-out rows, at most 24,000 of each, mean of 3 stratified folds. 1 is best.
+  such, nulls left in) that tells twin from held-out rows: at most 24,000 of each, mean of 3 stratified folds.
+  1 is best.
 * **shape, trend error**: 100 (1 - Twinlake's `column_shape`, `pair_trend`): Kolmogorov-Smirnov or total variation
   distance of columns, differences of correlations or total variation distance of pairs.
 * **3-way accuracy**: 1 - total variation distance over triples of columns (all, or 3,000 at random), quantities in ten
-  bins of equal counts, the ten commonest labels and the rest. Compare with the real row.
+  bins of equal counts, the ten commonest labels and the rest. In brackets: less the real row.
 * **useful**: LightGBM with its defaults learns the target on the twin; AUC on the held-out rows, R² for a quantity
-  (`MedHouseVal`, `arr_delay`). The real row learns on real rows.
+  (`MedHouseVal`, `arr_delay`). The real row learns on real rows; in brackets: less that.
 * **membership AUC**: telling learnt from held-out rows (at most 8,000 of each) by the distance to the nearest twin
   (Gower's), .5 is private; also among the tenth of them with the largest mean distance to 5 nearest real rows.
 * **copies**: share of the twin's rows that equal a learnt row, and in brackets one that was held out: coincidence.

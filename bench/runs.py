@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Lab:
             try:
                 cost = self._make(world, peer, seed, made)
             except (RuntimeError, FileNotFoundError) as error:
-                return Run({}, {}, failed=str(error))
+                return Run({}, {}, failed=re.sub(r"^[\w.]+(Error|Exception): ", "", str(error)))
         kept = made / f"judged-{code_hash(*_JUDGES)}.json"
         if (found := _found(kept)) is not None:
             return Run(found, cost, cached=True)
