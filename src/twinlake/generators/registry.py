@@ -95,7 +95,8 @@ def _forest(call: _Call) -> TableGenerator:
     fields = {f.name: f for f in dataclasses.fields(Forest) if f.name != "k"}
     _known(call.name, call.settings, fields)
     for key, value in call.settings.items():
-        _number(call.name, key, value, whole=isinstance(fields[key].default, int))
+        if not isinstance(fields[key].default, str):  # what names there are, Forest itself knows
+            _number(call.name, key, value, whole=isinstance(fields[key].default, int))
     return Forest(k=call.k, **call.settings)
 
 
