@@ -8,6 +8,7 @@ and halved again and again along the direction in which they differ most (Boley 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from twinlake.generators.states.alphabet import Codes
 from twinlake.generators.states.census import Floats, Ints
@@ -41,7 +42,7 @@ def likeness(codes: Codes, column: int, sizes: Sequence[int], others: Sequence[i
     weights = np.bincount(of, minlength=size) / max(len(of), 1)
     if not best:
         return np.arange(size, dtype=np.int32)
-    features = [_Profiles.of(of, _levels(codes[some, j]), size).features for j in best]
+    features = [_Profiles.of(of, _levels(codes[some, j]), size).features.astype(np.float32) for j in best]
     return _halved(_reduced(np.concatenate(features, axis=1), weights), weights)
 
 
@@ -86,13 +87,13 @@ def _levels(codes: Codes) -> Ints:
     return np.asarray(level[codes], dtype=np.int64)
 
 
-def _reduced(features: Floats, weights: Floats) -> Floats:
+def _reduced(features: npt.NDArray[np.float32], weights: Floats) -> Floats:
     """Features along their principal directions, shape (states, dimensions)."""
-    scaled = features * np.sqrt(weights)[:, None]
+    scaled = features * np.sqrt(weights).astype(np.float32)[:, None]
     directions = np.linalg.eigh(scaled.T @ scaled)[1][:, ::-1][:, :_DIMENSIONS]
     strongest = np.abs(directions).argmax(axis=0)
     found = features @ (directions * np.sign(directions[strongest, np.arange(directions.shape[1])]))
-    return np.asarray(np.round(found, 9))
+    return np.asarray(np.round(found.astype(np.float64), 6))
 
 
 def _halved(points: Floats, weights: Floats) -> Codes:

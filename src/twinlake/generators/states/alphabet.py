@@ -45,7 +45,7 @@ class Alphabet(Protocol):
         ...
 
     def decode(self, codes: Codes, rng: np.random.Generator, *, compact: bool = False) -> pa.Array:
-        """A cell for each state, shape (rows,), of the column's type; `compact` text and bytes as dictionaries of it."""
+        """A cell for each state, shape (rows,), of its type; `compact` text and bytes as dictionaries of that type."""
         ...
 
     def to_json(self) -> dict[str, Any]:

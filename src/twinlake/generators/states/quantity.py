@@ -159,7 +159,7 @@ class Quantity:
         low, high = int(ticks.min()), int(ticks.max())
         if high - low >= min(_NEAR, len(ticks)):
             return self._states_of(ticks)
-        return self._states_of(np.arange(low, high + 1, dtype=np.int64))[ticks - low]
+        return np.asarray(self._states_of(np.arange(low, high + 1, dtype=np.int64))[ticks - low])
 
     def _states_of(self, ticks: Ticks) -> Ints:
         layout = self._layout
