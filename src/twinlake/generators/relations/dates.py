@@ -17,6 +17,7 @@ _HEADS = (("date",), ("yyyymmdd",), ("yyyymm",), ())
 _COVERED = {"date": 3, "yyyymmdd": 3, "yyyymm": 2}
 _ROWS = 256
 _TELLING = ("hour", "date", "day", "yyyymmdd")  # parts that tell zones apart
+_OFFSETS = tuple(f"{sign}{hours:02d}:00" for hours in range(1, 15) for sign in "+-")
 
 
 def take_dates(sheet: Sheet, plan: Plan) -> None:
@@ -62,30 +63,30 @@ def _guesses(sheet: Sheet, source: str, rows: Ints) -> Iterator[tuple[str | None
     others = {n: sheet.sampled(n, rows) for n in sheet.names if n != source}
     columns = {n: ticks for n, (ticks, valid) in others.items() if valid.all()}
     yield None, _matching(sheet, unit, moments, columns)
-    if pa.types.is_date32(type_) or not _off_by_hours(sheet, unit, moments, columns):
+    if pa.types.is_date32(type_):
         return
-    own = getattr(type_, "tz", None)
-    offsets = [f"{sign}{hours:02d}:00" for hours in range(1, 15) for sign in "+-"]
+    if type_.tz is not None:
+        yield type_.tz, _matching(sheet, unit, on_the_wall(moments, unit, type_.tz), columns)
+    if not _off_by_hours(unit, moments, columns):
+        return
     some = {n: ticks[:_ROWS] for n, ticks in columns.items()}
-    for zone in dict.fromkeys([*filter(None, [own]), *offsets, *ZONES]):
-        if not _readable(zone):
-            continue
-        if _matching(sheet, unit, on_the_wall(moments[:_ROWS], unit, zone), some, parts=_TELLING):
-            yield zone, _matching(sheet, unit, on_the_wall(moments, unit, zone), columns)
+    for zone in (*_OFFSETS, *ZONES):
+        if _readable(zone):
+            here = on_the_wall(moments[:_ROWS], unit, zone)
+            if _matching(sheet, unit, here, some, parts=_TELLING):
+                yield zone, _matching(sheet, unit, on_the_wall(moments, unit, zone), columns)
 
 
-def _off_by_hours(sheet: Sheet, unit: str, moments: Ints, columns: Mapping[str, Ints]) -> bool:
-    """Whether a column may be the hour, the date or the day of clocks elsewhere: it is off by few different amounts."""
-    hours, days = part_of(moments, unit, "hour"), part_of(moments, unit, "date")
-    month_days = part_of(moments, unit, "day")
-    for name, ticks in columns.items():
-        if pa.types.is_date32(sheet.rulers[name].type):
-            if np.abs(ticks - days).max() <= 1 and (ticks != days).any():
+def _off_by_hours(unit: str, moments: Ints, columns: Mapping[str, Ints]) -> bool:
+    """Whether a column may be the hour or the day of clocks elsewhere: it is off by one of two amounts, or at times."""
+    hours = part_of(moments, unit, "hour")
+    days = [part_of(moments, unit, part) for part in _TELLING[1:]]
+    for ticks in columns.values():
+        if ticks.min() >= 0 and 3 <= ticks.max() <= 23 and (ticks != hours).any():
+            if len(np.unique((ticks - hours) % 24)) <= 2:
                 return True
-        elif ticks.min() >= 0 and ticks.max() <= 31 and len(np.unique(ticks)) >= 3:
-            hourly = ticks.max() <= 23 and len(np.unique((ticks - hours) % 24)) <= 2
-            if (hourly and (ticks != hours).any()) or 0.5 < np.mean(ticks == month_days) < 1:
-                return True
+        elif any(0.3 < np.mean(ticks == day) < 1 for day in days):
+            return True
     return False
 
 

@@ -7,9 +7,10 @@ from twinlake.generators.relations.kinds import Gap
 from twinlake.generators.relations.plan import Plan
 from twinlake.generators.relations.ruler import is_time
 from twinlake.generators.relations.sheet import Group, Sheet
-from twinlake.generators.states.census import Ints
+from twinlake.generators.states.census import Floats, Ints
 
 _DISTINCT = 32
+_ROWS = 64
 _BY_CHANCE = 0.02  # the share of strangers' pairs that are the other way round; with less, order needs no help
 _CLOSE = 0.5  # how wide numbers may lie apart, as a share of how wide each of them lies
 _HEAPED = 0.01  # the chance that two rows share a value, from which on it counts that gaps share theirs as well
@@ -41,11 +42,16 @@ def _below(sheet: Sheet, group: Group, target: str) -> list[tuple[float, int]]:
         i for i, n in enumerate(group.names)
         if n != target and sheet.rulers[n].decimals == ruler.decimals and _same_kind(sheet.rulers[n].type, ruler.type)
     ]  # fmt: skip
-    gaps = {i: high - group.ticks[i] for i in alike if np.all(high[:64] >= group.ticks[i][:64])}
+    few = high[:_ROWS] - group.ticks[alike, :_ROWS]
+    likely = (few >= 0).all(axis=1)
+    if strict := not is_time(ruler.type):
+        likely &= _scatter(few) <= np.minimum(_scatter(group.ticks[alike, :_ROWS]), _scatter(high[None, :_ROWS]))
+    gaps = {i: high - group.ticks[i] for i, may_be in zip(alike, likely, strict=True) if may_be}
     return [
-        (float(np.median(gap)), i) for i, gap in gaps.items()
-        if gap.min() >= 0 and gap.max() > 0 and _pays(group.ticks[i], high, gap, strict=not is_time(ruler.type))
-    ]  # fmt: skip
+        (float(np.median(gap)), i)
+        for i, gap in gaps.items()
+        if gap.min() >= 0 and gap.max() > 0 and _pays(group.ticks[i], high, gap, strict=strict)
+    ]
 
 
 def _same_kind(one: pa.DataType, other: pa.DataType) -> bool:
@@ -60,14 +66,19 @@ def _pays(low: Ints, high: Ints, gap: Ints, *, strict: bool) -> bool:
     strangers = np.mean(np.roll(low, len(low) // 2) > high)
     if strangers < _BY_CHANCE or min(len(np.unique(low)), len(np.unique(high))) < _DISTINCT:
         return False
-    if _shared(high) > _HEAPED and _shared(gap) < _shared(high) / 2:
+    if strict and _width(gap) > _CLOSE * min(_width(low), _width(high)):
         return False
-    return not strict or _width(gap) <= _CLOSE * min(_width(low), _width(high))
+    return _shared(high) <= _HEAPED or _shared(gap) >= _shared(high) / 2
 
 
 def _shared(ticks: Ints) -> float:
     """The chance that two rows have the same value."""
     return float(((np.unique(ticks, return_counts=True)[1] / len(ticks)) ** 2).sum())
+
+
+def _scatter(ticks: Ints) -> Floats:
+    """Mean distance from the median, a row of `ticks` each."""
+    return np.asarray(np.abs(ticks - np.median(ticks, axis=1, keepdims=True)).mean(axis=1))
 
 
 def _width(ticks: Ints) -> float:

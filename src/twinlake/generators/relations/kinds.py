@@ -21,11 +21,13 @@ from twinlake.generators.relations.calendar import (
     part_of,
     unit_of,
 )
-from twinlake.generators.relations.ruler import DAY, Flags, Ruler, bounded
+from twinlake.generators.relations.ruler import DAY, MOST, Flags, Ruler, bounded
 from twinlake.generators.states.census import Ints
+from twinlake.types import PER_SECOND
 
 Cells = Mapping[str, pa.Array]
 Rulers = Mapping[str, Ruler]
+_LONG = {"date": DAY, "yyyymmdd": DAY, "day": DAY, "hour": 3_600, "minute": 60, "second": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Whole:
         moments, valid = self.start(cells, rulers)
         if self.rest is not None:
             since, there = _gap_ruler(ruler).read(cells[self.rest])
-            moments = moments + np.maximum(since, 0) * (DAY if pa.types.is_date32(ruler.type) else 1)
+            moments = moments + np.clip(since, 0, self._longest(ruler)) * (DAY if pa.types.is_date32(ruler.type) else 1)
             valid = valid & there
         made = ruler.write(_whole_days(moments, ruler.type), valid)
         unit = unit_of(ruler.type)
@@ -97,6 +99,13 @@ class Whole:
         return {self.target: made} | {
             name: rulers[name].write(part_of(wall, unit, str(named[name])), valid) for name in self.mended
         }
+
+    def _longest(self, ruler: Ruler) -> int:
+        """What the rest stays below, so that it can't move the parts; days and hours of a zone may be longer."""
+        seconds = _LONG.get(self.parts[-1][0])
+        if seconds is None or self.zone is not None or pa.types.is_date32(ruler.type):
+            return MOST // DAY
+        return seconds * PER_SECOND[ruler.type.unit] - 1
 
     def start(self, cells: Cells, rulers: Rulers) -> tuple[Ints, Flags]:
         """The instant at which the parts begin, in `unit_of` the target, and where it is known."""

@@ -11,7 +11,7 @@ from twinlake.generators.relations.ruler import is_time
 from twinlake.generators.relations.sheet import Group, Sheet
 from twinlake.generators.states.census import Floats
 
-_MOST = 128  # columns of one group; above, the first ones
+_MOST = 400  # columns of one group; above, the first ones
 _PROBES = 24
 
 

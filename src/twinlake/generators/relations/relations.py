@@ -68,12 +68,16 @@ class Relations:
 
     def reduce(self, data: pa.Table) -> pa.Table:
         """Rows of the table as rows of `reduced`."""
+        if not data.num_rows:
+            return self.reduced.arrow.empty_table()
         cells, rulers = {name: one(data[name]) for name in self.table.names}, self._rulers
         rests = {r.rest: r.remainder(cells, rulers) for r in self.taken if r.rest is not None}
         return _rows(cells | rests, self.reduced)
 
     def restore(self, drawn: pa.Table) -> pa.Table:
         """Rows of `reduced` as rows of the table; the inverse of `reduce` on the rows that were learnt from."""
+        if not drawn.num_rows:
+            return self.table.arrow.empty_table()
         cells, rulers = {name: one(drawn[name]) for name in drawn.column_names}, self._rulers
         for relation in self.taken:
             cells |= relation.restore(cells, rulers)

@@ -26,7 +26,7 @@ class Group:
         targets: the columns that share their nulls.
         names: all columns that are there in these rows, the targets included.
         ticks: of each of these columns in at most 2,048 rows, shape (columns, rows).
-        complete: whether nulls of a target may come from an input: either there are none, or some other column has some.
+        complete: whether nulls of a target may come from an input: there are none, or another column has some too.
     """
 
     targets: tuple[str, ...]

@@ -114,9 +114,7 @@ def _copies(group: Group) -> Iterator[Linear]:
         first, last = int(ticks[x].argmin()), int(ticks[x].argmax())
         run = int(ticks[x, last]) - int(ticks[x, first])
         rises = [int(r) for r in ticks[:, last] - ticks[:, first]]
-        left = (ticks - ticks[:, [first]]) * np.int64(run)
-        right = (ticks[x] - ticks[x, first]) * (ticks[:, [last]] - ticks[:, [first]])
-        for y in np.flatnonzero((left == right).all(axis=1)):  # modulo 2**64; all rows are checked later
+        for y in _proportional(ticks, x, first, last):
             common = math.gcd(run, rises[y])
             by, to = run // common, rises[y] // common
             whole, mirrored = by == 1, abs(to) == by
@@ -125,6 +123,17 @@ def _copies(group: Group) -> Iterator[Linear]:
                 continue
             constant = by * int(ticks[y, first]) - to * int(ticks[x, first])
             yield Linear(group.names[rich[y]], (group.names[rich[x]],), (to,), constant, by)
+
+
+def _proportional(ticks: Ints, x: int, first: int, last: int) -> Ints:
+    """The columns that rise from row to row as column x does, modulo 2**64; all rows are checked later."""
+    places = np.arange(len(ticks))
+    for rows in (slice(0, 16), slice(None)):
+        mine = ticks[places]
+        left = (mine[:, rows] - mine[:, [first]]) * (ticks[x, last] - ticks[x, first])
+        right = (ticks[x, rows] - ticks[x, first]) * (mine[:, [last]] - mine[:, [first]])
+        places = places[(left == right).all(axis=1)]
+    return places
 
 
 def _sums_of_two(pool: _Pool) -> Iterator[Combination]:
