@@ -244,6 +244,13 @@ def test_a_time_is_put_together_from_its_parts_and_what_is_left():
     assert learn(columns | {"at": hourly}).reduced.names == ("y", "m", "d", "h")
 
 
+@pytest.mark.parametrize("type_", [pa.timestamp(u) for u in ("s", "ms", "us", "ns")] + [pa.date32()])
+def test_a_year_and_the_time_since_it_began_are_exact_in_every_unit(type_):
+    at = pa.array(moments()).cast(type_, safe=False)
+    found = learn({"year": pc.year(at), "at": at})
+    assert found.taken == (Whole("at", (("year", "year"),), None, "at since year", ("year",)),)
+
+
 def test_parts_of_clocks_elsewhere_are_found_with_their_daylight_time():
     at = pa.array(moments()).cast(UTC)
     there = pc.local_timestamp(at.cast(pa.timestamp("us", "America/New_York")))

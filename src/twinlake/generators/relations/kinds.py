@@ -21,12 +21,13 @@ from twinlake.generators.relations.calendar import (
     part_of,
     unit_of,
 )
-from twinlake.generators.relations.ruler import DAY, MOST, Flags, Ruler, bounded
+from twinlake.generators.relations.ruler import DAY, Flags, Ruler, bounded
 from twinlake.generators.states.census import Ints
 from twinlake.types import PER_SECOND
 
 Cells = Mapping[str, pa.Array]
 Rulers = Mapping[str, Ruler]
+_YEAR = 367 * DAY
 _LONG = {"date": DAY, "yyyymmdd": DAY, "day": DAY, "hour": 3_600, "minute": 60, "second": 1}
 
 
@@ -101,11 +102,9 @@ class Whole:
         }
 
     def _longest(self, ruler: Ruler) -> int:
-        """What the rest stays below, so that it can't move the parts; days and hours of a zone may be longer."""
-        seconds = _LONG.get(self.parts[-1][0])
-        if seconds is None or self.zone is not None or pa.types.is_date32(ruler.type):
-            return MOST // DAY
-        return seconds * PER_SECOND[ruler.type.unit] - 1
+        """The longest rest, so that it can't move the parts; days and hours of a zone may be longer than others."""
+        seconds = _LONG.get(self.parts[-1][0], _YEAR) if self.zone is None else _YEAR
+        return seconds // DAY if pa.types.is_date32(ruler.type) else seconds * PER_SECOND[ruler.type.unit] - 1
 
     def start(self, cells: Cells, rulers: Rulers) -> tuple[Ints, Flags]:
         """The instant at which the parts begin, in `unit_of` the target, and where it is known."""
