@@ -1,11 +1,13 @@
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from scenario import SCHEMA, clinic
 
 from twinlake.errors import DataError
 from twinlake.hashing import hash_rows
+from twinlake.random import stream
 from twinlake.schema import Column, Schema, Table
 from twinlake.tables import Tables, TableWriter, conform, file_hash, fingerprint, parts
 from twinlake.types import ENUM
@@ -56,6 +58,71 @@ def test_dictionaries_that_differ_from_batch_to_batch_leave_no_trace(tmp_path):
                 writer.write(pa.RecordBatch.from_arrays([column], schema=table.arrow))
     assert file_hash(parts(tmp_path / "one", "t")[0]) == file_hash(parts(tmp_path / "many", "t")[0])
     assert pq.read_table(tmp_path / "many" / "t")["kind"].to_pylist() == words
+
+
+@pytest.mark.parametrize("words", [3, 5_000, 70_000])
+@pytest.mark.parametrize("type_", [pa.string(), pa.binary()], ids=str)
+def test_text_gives_the_same_bytes_spelt_out_or_as_dictionaries(tmp_path, type_, words):
+    table, rng = Table("t", (Column("word", type_), Column("n", pa.int64()))), stream(0)
+    texts = pa.array([f"a word of some length, {i}" for i in range(words)]).cast(type_)
+    at = pa.array(rng.integers(0, words, 150_000), mask=rng.random(150_000) < 0.1)
+    plain = pa.table({"word": texts.take(at), "n": pa.array(np.arange(150_000))}, schema=table.arrow)
+    turned = texts.take(pa.array(np.arange(words)[::-1]))
+    other = pa.DictionaryArray.from_arrays(pc.subtract(words - 1, at).cast(pa.int32()), turned)
+    compact = plain.set_column(0, "word", other)
+    for name, batches in {
+        "plain": [plain],
+        "compact": [compact],
+        "mixed": [plain.slice(0, 100), compact.slice(100, 99_900), plain.slice(100_000)],
+    }.items():
+        with TableWriter(tmp_path / name, table) as writer:
+            for batch in batches:
+                writer.write(batch)
+    assert len({file_hash(tmp_path / n / "t" / "part-00000.parquet") for n in ("plain", "compact", "mixed")}) == 1
+    read = pq.read_table(tmp_path / "compact" / "t" / "part-00000.parquet")
+    assert read.equals(plain)
+    assert read.schema.metadata is None
+
+
+def test_every_type_comes_back_from_a_file_as_it_was_declared(tmp_path):
+    types = [
+        *(getattr(pa, f"{u}int{bits}")() for u in ("", "u") for bits in (8, 16, 32, 64)),
+        *(pa.float32(), pa.float64(), pa.bool_(), pa.string(), pa.binary(), ENUM, pa.uuid(), pa.json_(), pa.date32()),
+        *(
+            pa.decimal128(38, 10),
+            pa.decimal128(5, 2),
+            pa.time32("s"),
+            pa.time32("ms"),
+            pa.time64("us"),
+            pa.time64("ns"),
+        ),
+        *(pa.timestamp(u, z) for u in ("s", "ms", "us", "ns") for z in (None, "Europe/Zurich")),
+        *(pa.duration(u) for u in ("s", "ms", "us", "ns")),
+    ]
+    table = Table("t", tuple(Column(f"c.{i}", t) for i, t in enumerate(types)))
+    whole = pa.array([3, 5, 5, None, 7] * 10, pa.int64())
+    rows = pa.table([_any_cells(whole, t) for t in types], schema=table.arrow)
+    with TableWriter(tmp_path, table) as writer:
+        writer.write(rows)
+    read = pq.read_table(writer.path)
+    assert read.schema.equals(table.arrow)
+    assert read.equals(rows)
+
+
+def _any_cells(whole: pa.Array, type_: pa.DataType) -> pa.Array:
+    if type_ == pa.uuid():
+        words = [None if n is None else bytes([n] * 16) for n in whole.to_pylist()]
+        return pa.ExtensionArray.from_storage(type_, pa.array(words, pa.binary(16)))
+    if type_ == pa.json_():
+        return pa.ExtensionArray.from_storage(type_, whole.cast(pa.string()))
+    if type_ == ENUM:
+        return whole.cast(pa.string()).dictionary_encode()
+    if type_ == pa.binary():
+        return whole.cast(pa.string()).cast(pa.binary())
+    if pa.types.is_decimal(type_):
+        return whole.cast(pa.decimal128(19, 0)).cast(type_)
+    narrow = pa.types.is_date32(type_) or pa.types.is_time32(type_)
+    return (whole.cast(pa.int32()) if narrow else whole).cast(type_)
 
 
 def test_real_rows_are_written_without_extremes_in_the_footer(tmp_path):

@@ -3,19 +3,24 @@
 A folder of tables is `schema.json` and one folder of Parquet parts per table: `people/part-00000.parquet`.
 """
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twinlake.errors import DataError
 from twinlake.schema import Schema, Table, path_name
 
 ROWS_PER_GROUP = 65_536  # fixed, so that equal rows give equal bytes however they arrive
+_DICTIONARY_BYTES = 1 << 20  # Parquet gives up on a larger dictionary, halfway through
+_SOME = 4_096
 
 
 class Tables(Mapping[str, pa.Table]):
@@ -81,17 +86,19 @@ class Tables(Mapping[str, pa.Table]):
 
 
 class TableWriter:
-    """Streams rows of one table to one Parquet part, in row groups of fixed size: same rows, same bytes."""
+    """Streams rows of one table to one Parquet part, in row groups of fixed size: same rows, same bytes.
+
+    Text and bytes may come as dictionaries and are written as such; files still read back as plain text.
+    """
 
     def __init__(self, folder: Path, table: Table, *, part: int = 0, statistics: bool = True) -> None:
-        """Open `folder/<table>/part-<part>.parquet`. `statistics=False` for real rows: footers would hold extremes."""
+        """Write `folder/<table>/part-<part>.parquet`. `statistics=False` for real rows: footers would hold extremes."""
         self.path = folder / path_name(table.name) / f"part-{part:05d}.parquet"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._table = table
-        self._writer = pq.ParquetWriter(self.path, table.arrow, compression="zstd", write_statistics=statistics)
-        self._waiting: list[pa.RecordBatch] = []
-        self._rows = 0
         self.rows = 0
+        self._table, self._statistics = table, statistics
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
 
     def __enter__(self) -> Self:
         """The writer itself."""
@@ -103,51 +110,131 @@ class TableWriter:
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Add rows; names and order of columns must be the table's."""
-        whole = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-        for piece in conform(whole, self._table).to_batches():
-            self._waiting.append(piece)
-            self._rows += piece.num_rows
-            self.rows += piece.num_rows
-        while self._rows >= ROWS_PER_GROUP:
+        rows = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        self._waiting.append(conform(rows, self._table, compact=True))
+        self.rows += rows.num_rows
+        while sum(w.num_rows for w in self._waiting) >= ROWS_PER_GROUP:
             self._flush(ROWS_PER_GROUP)
 
     def close(self) -> None:
         """Write what is left and close the file."""
-        if self._rows or not self.rows:
-            self._flush(self._rows)
-        self._writer.close()
+        if self._writer is None or any(w.num_rows for w in self._waiting):
+            self._flush(sum(w.num_rows for w in self._waiting))
+        if self._writer is not None:
+            self._writer.close()
 
     def _flush(self, rows: int) -> None:
-        waiting = pa.Table.from_batches(self._waiting, self._table.arrow)
-        group = _encoded_afresh(waiting.slice(0, rows).combine_chunks())
-        self._writer.write_table(group, row_group_size=ROWS_PER_GROUP)
-        self._waiting = waiting.slice(rows).to_batches()
-        self._rows -= rows
+        group = {c.name: _group([w[c.name] for w in self._waiting], c.type, rows) for c in self._table.columns}
+        if self._writer is None:
+            self._writer = self._opened(group)
+        columns = [_as_written(group[f.name], f.type) for f in self._writer.schema]
+        whole = pa.Table.from_arrays(columns, schema=self._writer.schema)
+        self._writer.write_table(whole, row_group_size=ROWS_PER_GROUP)
+        self._waiting = [w for w in _after(self._waiting, rows) if w.num_rows]
+
+    def _opened(self, group: Mapping[str, pa.Array]) -> pq.ParquetWriter:
+        """A file laid out as its first row group asks for, so that its bytes depend on its rows only."""
+        types = {name: _written_type(cells) for name, cells in group.items()}
+        plain = [n for n, t in types.items() if not pa.types.is_dictionary(t)]
+        writer = pq.ParquetWriter(
+            self.path,
+            pa.schema([pa.field(f.name, types[f.name], f.nullable) for f in self._table.arrow]),
+            compression="zstd",
+            use_dictionary=[n for n in types if n not in plain or _repeats(_as_written(group[n], types[n]))],
+            write_statistics=plain if self._statistics else False,  # of words in a dictionary they'd cost half the time
+            store_schema=False,
+        )
+        declared = base64.b64encode(self._table.arrow.serialize()).decode()
+        writer.add_key_value_metadata({"ARROW:schema": declared})  # what it is read back as
+        return writer
 
 
-def _encoded_afresh(group: pa.Table) -> pa.Table:
-    """`group` with its dictionaries in order of first appearance, whatever batches the rows came in."""
-    for i, field in enumerate(group.schema):
-        if pa.types.is_dictionary(field.type):
-            words = group.column(i).cast(field.type.value_type).combine_chunks()
-            group = group.set_column(i, field, words.dictionary_encode())
-    return group
+def _group(pieces: list[pa.ChunkedArray], type_: pa.DataType, rows: int) -> pa.Array:
+    """The first `rows` cells of a column, as one array; a dictionary where any piece has one."""
+    chunks, missing = list[pa.Array](), rows
+    for chunk in (c for p in pieces for c in p.chunks):
+        if missing > 0 and len(chunk):
+            chunks.append(chunk.slice(0, missing))
+            missing -= len(chunks[-1])
+    if any(pa.types.is_dictionary(c.type) for c in chunks):
+        chunks = [c if pa.types.is_dictionary(c.type) else c.dictionary_encode() for c in chunks]
+        return _in_order(pa.chunked_array(chunks).unify_dictionaries().combine_chunks())
+    return pa.concat_arrays(chunks) if chunks else pa.array([], type_)
 
 
-def conform(data: pa.Table, table: Table) -> pa.Table:
-    """`data` with exactly the columns, order and types of `table`; raises DataError where it can't be."""
+def _after(pieces: list[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The pieces without their first `rows` rows."""
+    for piece in pieces:
+        yield piece.slice(min(rows, piece.num_rows))
+        rows = max(0, rows - piece.num_rows)
+
+
+def _in_order(cells: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same cells over the words that occur, each once, by first appearance: whatever dictionary they came with."""
+    words, at = cells.dictionary, cells.indices
+    if words.null_count:
+        return cells.cast(words.type).dictionary_encode()
+    used = at.slice(0, _SOME).unique().drop_null()
+    if len(used) < len(words):  # else the first cells have told already
+        used = at.unique().drop_null()
+    once = words.take(used).dictionary_encode()
+    place = np.zeros(len(words), np.int32)
+    place[np.asarray(used)] = np.asarray(once.indices)
+    if len(once.dictionary) < len(words) or np.any(np.diff(place) != 1):
+        at = pa.array(place).take(at)
+    return pa.DictionaryArray.from_arrays(at, once.dictionary, safe=False)
+
+
+def _written_type(cells: pa.Array) -> pa.DataType:
+    """How a column is written: words that repeat as a dictionary, everything else as it is."""
+    if pa.types.is_dictionary(cells.type):
+        words = cells.dictionary
+    elif cells.type in (pa.string(), pa.binary()):
+        words = cells.unique().drop_null()
+    else:
+        return cells.type
+    spelt = 4 * len(words) + (pc.sum(pc.binary_length(words)).as_py() or 0)
+    return pa.dictionary(pa.int32(), words.type) if spelt < _DICTIONARY_BYTES else words.type
+
+
+def _as_written(cells: pa.Array, type_: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(type_) and not pa.types.is_dictionary(cells.type):
+        return cells.dictionary_encode()
+    return cells if cells.type == type_ else cells.cast(type_)
+
+
+def _repeats(cells: pa.Array) -> bool:
+    """Whether values repeat so much that a dictionary of them saves room; the first ones tell."""
+    some = cells.slice(0, _SOME)
+    some = some.storage if isinstance(some, pa.ExtensionArray) else some
+    return bool(pc.count_distinct(some).as_py() <= len(some) / 2)
+
+
+def conform(data: pa.Table, table: Table, *, compact: bool = False) -> pa.Table:
+    """`data` with exactly the columns, order and types of `table`; raises DataError where it can't be.
+
+    Where it may be `compact`, text and bytes that come as dictionaries stay so.
+    """
     if data.schema.equals(table.arrow):
         return data
     missing = [n for n in table.names if n not in data.column_names]
     if missing:
         raise DataError(f"table {table.name} lacks column {missing[0]}")
+    data = data.select(list(table.names))
+    fields = [_compacted(f, data.schema.field(f.name).type) if compact else f for f in table.arrow]
     try:
-        return data.select(list(table.names)).cast(table.arrow)
+        return data.cast(pa.schema(fields))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
         wrong = next((c for c in table.columns if data[c.name].type != c.type or not c.nullable), table.columns[0])
         got = data[wrong.name].type
         # from None: Arrow's own text quotes the offending value
         raise DataError(f"column {table.name}.{wrong.name} is {got} and can't be read as {wrong.type}") from None
+
+
+def _compacted(field: pa.Field, comes: pa.DataType) -> pa.Field:
+    words = field.type in (pa.string(), pa.binary())
+    kept = words and pa.types.is_dictionary(comes) and comes.value_type == field.type
+    return field.with_type(pa.dictionary(pa.int32(), field.type)) if kept else field
 
 
 def read_table(folder: Path, table: Table) -> pa.Table:
