@@ -5,6 +5,7 @@ repeat by nature, an equal row gives nobody away, and leaving some out would tel
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,21 @@ class Guard:
     def clashes(self, rows: pa.Table) -> npt.NDArray[np.int64]:
         """Places of the rows that equal a rare real one."""
         hashes = hash_rows(rows.select(list(self.columns)))
-        return np.flatnonzero(np.isin(hashes, self.rare))
+        near = np.flatnonzero(self._filter.take((hashes >> self._shift).astype(np.int64)))
+        place = np.searchsorted(self.rare, hashes[near])
+        return near[self.rare[np.minimum(place, len(self.rare) - 1)] == hashes[near]] if len(self.rare) else near
+
+    @cached_property
+    def _filter(self) -> npt.NDArray[np.bool_]:
+        """Whether any of the hashes begins with these bits: few rows are looked up (Bloom 1970, with one hash)."""
+        marks = np.zeros(1 << (64 - int(self._shift)), np.bool_)
+        marks[(self.rare >> self._shift).astype(np.int64)] = True
+        return marks
+
+    @property
+    def _shift(self) -> np.uint64:
+        """How many bits the filter leaves out: it has about 16 places for each hash, up to 16 million."""
+        return np.uint64(64 - min(24, 4 + len(self.rare).bit_length()))
 
 
 def is_rich(hashes: Hashes, units: Hashes) -> bool:

@@ -55,7 +55,10 @@ class TableModel(Protocol):
     """What a table generator has learnt; draws rows."""
 
     def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
-        """Draw rows, typed as the table's Arrow schema; `context` has `rows` rows where the model learnt with one."""
+        """Draw rows, typed as the table's Arrow schema; `context` has `rows` rows where the model learnt with one.
+
+        Text and bytes may come as dictionaries of them (`conform` takes those), so that no word is spelt out per row.
+        """
         ...
 
     def save(self, folder: Path) -> None:

@@ -14,6 +14,7 @@ from twinlake.generators.protocols import TableModel
 from twinlake.generators.weaving import Woven
 from twinlake.hashing import Hashes, hash_rows
 from twinlake.random import derive, stream
+from twinlake.tables import conform
 
 _REDRAWS = 8  # times a repeated key takes another row's value, or a row that can't stay is drawn again
 
@@ -21,7 +22,7 @@ Columns = dict[str, pa.Array]
 
 
 def make_rows(blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shard: int) -> pa.Table:
-    """Rows typed as the blueprint's first pass; a few less where a key can't be made different.
+    """Rows as in the blueprint's first pass, text as it comes; a few less where a key can't be made different.
 
     Args:
         blueprint: of the table.
@@ -44,7 +45,7 @@ def make_rows(blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shar
         made |= _in_runs(blueprint, made, blueprint.runs, rng)
     rows = _numbered(blueprint, made) if blueprint.numbered else pa.table(made)
     rows = _different(blueprint, rows, rng)
-    return rows.select(list(table.names)).cast(blueprint.first_pass.arrow)
+    return conform(rows, blueprint.first_pass, compact=True)
 
 
 def _modelled(blueprint: Blueprint, woven: Woven, rng: np.random.Generator) -> Columns:
