@@ -276,7 +276,11 @@ def _ranks(of: Quantity) -> Ints:
 
 def _closest(atoms: Ticks, ticks: Ticks) -> Ints:
     """The atom nearest to each tick, by halves of the gaps between them."""
-    middles = atoms[:-1] / 2 + atoms[1:] / 2
+    if atoms.dtype == np.int64:
+        gaps = (atoms[1:] - atoms[:-1]).view(np.uint64)  # unsigned, as a gap may exceed 2**63
+        middles = atoms[:-1] + (gaps >> np.uint64(1)).view(np.int64)
+    else:
+        middles = atoms[:-1] / 2 + atoms[1:] / 2
     return np.asarray(np.searchsorted(middles, ticks), dtype=np.int64)
 
 
