@@ -46,6 +46,8 @@ def _own(task: Task, learnt: pa.Table) -> dict[str, Any]:
         model = generator.fit(learnt, table, units=None, context=None, rng=stream(task.seed, "fit"))
     drawn = model.sample(task.rows, context=None, rng=stream(task.seed, "sample"))
     pq.write_table(drawn, task.out / "synthetic.parquet")
+    if not task.speeds:
+        return told
     told["rows_per_second"] = speed(
         lambda rows: model.sample(rows, context=None, rng=stream(task.seed, "speed")), task.rows
     )
@@ -84,9 +86,11 @@ def _sdv(task: Task, learnt: pa.Table) -> dict[str, Any]:
     torch.set_num_threads(task.cores)
     told: dict[str, Any] = {}
     frame = to_frame(learnt)
-    options = {}
+    options: dict[str, Any] = {}
     if task.generator != "sdv_gaussian_copula":
-        options = {"enable_gpu": False, "epochs": _epochs(task, frame)}
+        options = {"enable_gpu": False, "epochs": 1}
+        _learnt(task.generator, frame.head(WARM), options)
+        options["epochs"] = _epochs(task, frame)
         told["epochs"] = options["epochs"]
     with timed(told, "fit"):
         synthesizer = _learnt(task.generator, frame, options)
@@ -127,8 +131,9 @@ def _epochs(task: Task, frame: Any) -> int:  # noqa: ANN401 - pandas
         with timed(told, "fit"):
             _learnt(task.generator, frame, {"enable_gpu": False, "epochs": epochs})
         seconds[epochs] = told["fit_wall"]
-        if 2 * told["fit_wall"] >= task.budget:
-            return max(1, int(task.budget / told["fit_wall"])) * epochs
+        if 2 * seconds[epochs] >= task.budget:
+            return epochs
+    # what a fit does besides epochs is in both
     each = max((seconds[3] - seconds[1]) / 2, seconds[1] / MOST_EPOCHS)
     return max(1, min(MOST_EPOCHS, 1 + int((task.budget - seconds[1]) / each)))
 

@@ -116,7 +116,7 @@ def _costs(runs: Mapping[str, Sequence[Run]]) -> str:
         cost = _mean_costs(mine)
         if not cost:
             continue
-        faster = "" if not base or cost is base else (
+        faster = "" if not base or name == "forest fast" else (
             f"{_times(cost['fit_wall'] / base['fit_wall'])}, "
             f"{_times(base['rows_per_second'] / cost['rows_per_second'])}"
         )  # fmt: skip
@@ -212,8 +212,8 @@ def _method(lab: Lab) -> str:
 * **membership AUC**: telling learnt from held-out rows (at most 8,000 of each) by the distance to the nearest twin
   (Gower's), .5 is private; also among the tenth of them with the largest mean distance to 5 nearest real rows.
 * **copies**: share of the twin's rows that equal a learnt row, and in brackets one that was held out: coincidence.
-* **fit** is wall time from a table in memory to a model, after a small fit that warms up imports and compiled kernels
-  (Twinlake's only). **rows/s** are drawn into memory by one process that may use all cores, **as Parquet** they are
+* **fit** is wall time from a table in memory to a model, after a small fit that warms up imports and compiled
+  kernels. **rows/s** are drawn into memory by one process that may use all cores, **as Parquet** they are
   on disk: Twinlake's through its shards, one running process per core, peers through one call and pandas. **model** is
   what is saved. **memory** is the highest resident set of the process that did all this.
 * **Peers** have their defaults. SDV's metadata is detected by SDV, but for latitude and longitude: it would make those

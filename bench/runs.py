@@ -49,6 +49,7 @@ class Lab:
         budget: seconds that a peer may train which trains for as long as it is told.
         cores: for generators and judges.
         rows: of each data set at most; for trying things out.
+        speeds: whether to measure the speeds of Twinlake's generators too.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Lab:
     budget: float
     cores: int
     rows: int | None = None
+    speeds: bool = True
 
     def real(self, world: World, seed: int) -> Run:
         """The held-out half against the learnt half in the place of a twin: what no honest generator goes beyond.
@@ -76,7 +78,7 @@ class Lab:
         """Learn, draw and judge; what a worker made is judged again where only the judge has changed."""
         if not peer.told and world.base:
             world = dataclasses.replace(world, name=world.base, public=(), base="")
-        settings = [dict(peer.settings), peer.version(), self.budget if peer.trains else None, self.cores]
+        settings = [dict(peer.settings), peer.version(), self.budget if peer.trains else None, self.cores, self.speeds]
         made = self._place(world, peer.name, seed, settings)
         cost = _cost(made / "told.json")
         if cost is None:
@@ -101,6 +103,7 @@ class Lab:
         Task(
             generator=peer.generator, settings=dict(peer.settings), learnt=out / "learnt.parquet", out=out,
             rows=learnt.num_rows, seed=seed, budget=self.budget, public=world.public, cores=self.cores,
+            speeds=self.speeds,
         ).write(out / "task.json")  # fmt: skip
         threads = {name: str(self.cores) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")}
         done = subprocess.run(

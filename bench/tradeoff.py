@@ -8,6 +8,7 @@ Measurements are kept in build/bench like those of `compare.py`, whose measures 
 
 import argparse
 import csv
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs from anywhere
 
-from bench.page import spread
 from bench.peers import Peer
 from bench.runs import Lab, Run
 from bench.worlds import FOLDER, ROOT, WORLDS, World
@@ -38,7 +38,7 @@ COLOURS = {"leaf size": "#1b6ca8", "bagging": "#c8553d", "smoothing": "#588157"}
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting of one move and what it measured: means over seeds, half-widths of 95 % intervals, known or NaN."""
+    """One setting of one move and what it measured: means over seeds with their standard errors, NaN for one."""
 
     world: str
     move: str
@@ -51,7 +51,7 @@ class Point:
 
 def main() -> int:
     asked = _arguments()
-    lab = Lab(asked.folder, asked.home, budget=0, cores=asked.cores, rows=asked.rows)
+    lab = Lab(asked.folder, asked.home, budget=0, cores=asked.cores, rows=asked.rows, speeds=False)
     points = []
     for world in (WORLDS[name] for name in asked.data):
         for move, settings in MOVES.items():
@@ -85,14 +85,14 @@ def write(points: Sequence[Point], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file, lineterminator="\n")
         measures = ("xgb_score", "membership_auc", "isolated_auc")
-        out.writerow(["data", "move", "setting", "default", *(f"{m}{end}" for m in measures for end in ("", "_95"))])
+        out.writerow(["data", "move", "setting", "default", *(f"{m}{end}" for m in measures for end in ("", "_error"))])
         for p in points:
             values = [*p.fidelity, *p.membership, *p.isolated]
             out.writerow([p.world, p.move, p.setting, int(p.default), *(_cell(v) for v in values)])
 
 
 def plot(points: Sequence[Point], path: Path, *, preset: str) -> None:
-    """A panel per data set: membership AUC to the right, XGB score upwards, a line per move, a star at the defaults."""
+    """A panel per data set: membership AUC to the right, XGB score upwards; bars are one standard error."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -127,7 +127,9 @@ def _line(panel: Any, points: Sequence[Point], move: str, colour: str) -> None: 
 
 
 def _over(runs: Sequence[Run], measure: str) -> tuple[float, float]:
-    return spread([r.measures[measure].value for r in runs])
+    values = [r.measures[measure].value for r in runs]
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(np.mean(values)), error
 
 
 def _cell(value: float) -> str:

@@ -33,6 +33,7 @@ class Task:
         budget: seconds of wall time that a generator which trains for as long as it is told may train.
         public: columns whose values may be shown however rare.
         cores: to use.
+        speeds: whether to measure how fast rows are drawn, and what the model weighs.
     """
 
     generator: str
@@ -44,6 +45,7 @@ class Task:
     budget: float
     public: tuple[str, ...]
     cores: int
+    speeds: bool = True
 
     @classmethod
     def read(cls, path: Path) -> Self:
