@@ -207,7 +207,7 @@ def _repeats(cells: pa.Array) -> bool:
     """Whether values repeat so much that a dictionary of them saves room; the first ones tell."""
     some = cells.slice(0, _SOME)
     some = some.storage if isinstance(some, pa.ExtensionArray) else some
-    return bool(pc.count_distinct(some).as_py() <= len(some) / 2)
+    return bool(len(some.unique()) <= len(some) / 2)
 
 
 def conform(data: pa.Table, table: Table, *, compact: bool = False) -> pa.Table:
