@@ -5,7 +5,6 @@ from scenario import clinic
 import twinlake as tl
 from twinlake.errors import GeneratorError, TwinlakeError
 from twinlake.hashing import hash_rows
-from twinlake.run.model import matching
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +60,9 @@ def test_a_predicate_that_is_no_sql_is_told(model):
         model.sample(5, where="city ==== 1")
 
 
-def test_a_predicate_can_not_read_files(people):
-    with pytest.raises(GeneratorError):
-        matching(people["subjects"], "city IN (SELECT content FROM read_text('/etc/passwd'))")
+def test_a_predicate_can_not_read_files(model):
+    with pytest.raises(GeneratorError, match="it asks another query"):
+        model.sample(5, where="city IN (SELECT content FROM read_text('/etc/passwd'))")
 
 
 def test_a_predicate_needs_one_table():

@@ -119,17 +119,28 @@ def fit(data: str, out: Path, generator: str, seed: int, unit: str | None) -> No
 @click.option("--rows", default="1.0x", show_default=True, help="A multiple of the source's rows, or a number.")
 @click.option("--out", required=True, type=PATH, help="A new folder: OUT/TABLE/*.parquet")
 @click.option("--where", default=None, help="An SQL predicate that every row satisfies.")
+@click.option("--rebalance", default=None, help='Shares that values shall have: \'{"income": {">50K": 0.5}}\'')
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes to draw with; the bytes are the same.")
-def sample(model: Path, rows: str, out: Path, where: str | None, seed: int, workers: int) -> None:
+def sample(
+    model: Path, rows: str, out: Path, where: str | None, rebalance: str | None, seed: int, workers: int
+) -> None:
     """Draw tables from MODEL.
 
     Example: twinlake sample models/people --rows 1000 --out drawn --where "age < 30"
     """
+    notes: list[str] = []
     with sentences(), progress() as told:
-        drawn = _model(model).sample(rows, seed=seed, where=where, workers=workers, folder=_fresh(out), progress=told)
+        from twinlake.run.satisfy import as_shares
+
+        drawn = _model(model).sample(
+            rows, seed=seed, where=where, rebalance=None if rebalance is None else as_shares(rebalance),
+            workers=workers, folder=_fresh(out), progress=told, note=notes.append,
+        )  # fmt: skip
     for name in drawn:
         click.echo(f"{name}: {drawn.rows(name)} rows in {out}")
+    for note in notes:
+        click.echo(f"  {note}")
 
 
 @main.command()

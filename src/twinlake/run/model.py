@@ -2,24 +2,23 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import duckdb
 import pyarrow as pa
 
-from twinlake.errors import GeneratorError, ProjectError, TwinlakeError
+from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
 from twinlake.progress import Progress
 from twinlake.project import Rows
-from twinlake.random import derive
 from twinlake.run.extract import extract
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.sample import executor
+from twinlake.run.satisfy import satisfying
 from twinlake.run.train import train
 from twinlake.schema import Schema
 from twinlake.sources.registry import open_source
@@ -28,8 +27,6 @@ from twinlake.storage.lock import pipeline_lock
 from twinlake.storage.secret import vault_secret
 from twinlake.tables import Tables
 from twinlake.units import assign_units
-
-MOST_DRAWS = 50
 
 
 def read(path: str | Path) -> Tables:
@@ -62,26 +59,35 @@ class Model:
         *,
         seed: int | None = None,
         where: str | None = None,
+        rebalance: Mapping[str, Mapping[Any, float]] | None = None,
         workers: int = 1,
         folder: Path | None = None,
         progress: Progress | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> Tables:
         """Draw tables.
 
         Args:
             rows: a multiple of the source's rows (`1.0x`), or a number of rows of the first table that is drawn.
             seed: of the draws; the model's own where it is left out.
-            where: an SQL predicate that every row satisfies, for a model of one table; the number of rows is exact.
+            where: an SQL predicate that every row satisfies, for a model of one table; the number of rows is exact. A
+                forest draws them as its own rows that satisfy it are distributed; others draw and throw away.
+            rebalance: shares of values, `{"income": {">50K": 0.5}}`, for a forest of one table; what is not named keeps
+                its relative share.
             workers: processes to draw with; the rows are the same.
             folder: an empty folder to write Parquet parts to; memory where it is left out.
             progress: told after each shard.
+            note: told a sentence with the effective sample size, where rows were drawn by weight.
 
         Raises:
-            TwinlakeError: where `rows` or `where` can't be read, or too few rows satisfy the predicate.
+            TwinlakeError: where `rows`, `where` or `rebalance` can't be read, or no or too few rows satisfy them.
         """
         own, wanted = self.seed if seed is None else seed, _rows(rows)
-        if where is not None:
-            drawn = self._satisfying(where, wanted, own, workers, progress)
+        if where is not None or rebalance is not None:
+            drawn = satisfying(
+                self.learnt, wanted, where=where, rebalance=rebalance, seed=own, workers=workers, progress=progress,
+                note=note,
+            )  # fmt: skip
         elif folder is not None:
             return self._draw(folder, self._scale(wanted), own, workers, progress)
         else:
@@ -107,26 +113,6 @@ class Model:
     def _draw(self, folder: Path, scale: float, seed: int, workers: int, progress: Progress | None) -> Tables:
         with executor(workers) as pool:
             return self.learnt.sample(folder, scale=scale, seed=seed, executor=pool, progress=progress)
-
-    def _satisfying(self, where: str, rows: Rows, seed: int, workers: int, progress: Progress | None) -> Tables:
-        name = _only(self.schema.names)
-        wanted = rows.count or round((rows.times or 1) * self.learnt.rows[name])
-        kept: list[pa.Table] = []
-        for draw in range(MOST_DRAWS):
-            missing = wanted - sum(k.num_rows for k in kept)
-            if missing <= 0:
-                break
-            drawn = self.sample(
-                max(missing, 1000) * 2 ** min(draw, 5), seed=derive(seed, "where", draw), workers=workers
-            )[name]
-            kept.append(matching(drawn, where))
-            if progress:
-                progress("rows that satisfy the predicate", wanted - missing + kept[-1].num_rows, wanted)
-        found = pa.concat_tables(kept).slice(0, wanted)
-        if found.num_rows < wanted:
-            what = f'only {found.num_rows} of {wanted} rows that satisfy "{where}" came in {MOST_DRAWS} draws'
-            raise GeneratorError(what, fix="Ask for fewer rows or a wider predicate")
-        return Tables(self.schema, {name: found})
 
 
 def fit(
@@ -169,18 +155,6 @@ def load_data(folder: Path) -> Model:
     return load(folder, secret=_project_secret())
 
 
-def matching(rows: pa.Table, where: str) -> pa.Table:
-    """The rows that satisfy an SQL predicate; raises GeneratorError where it can't be read."""
-    numbered = rows.append_column("__row", pa.array(range(rows.num_rows), pa.int64()))
-    with duckdb.connect(config={"enable_external_access": "false"}) as connection:
-        connection.register("drawn", numbered)
-        try:
-            hits = connection.sql(f"SELECT __row FROM drawn WHERE {where} ORDER BY __row").to_arrow_table()
-        except duckdb.Error as error:
-            raise GeneratorError(f'the predicate "{where}" can\'t be read: {str(error).splitlines()[0]}') from None
-    return rows.take(hits["__row"])
-
-
 def _rows(text: str | int) -> Rows:
     try:
         return Rows.parse(text)
@@ -206,9 +180,3 @@ def _project_secret() -> bytes | None:
         return vault_secret(Layout.find(Path.cwd()))
     except ProjectError:
         return None
-
-
-def _only(names: Sequence[str]) -> str:
-    if len(names) != 1:
-        raise TwinlakeError("a predicate works on a model of one table", allowed=f"this one has {len(names)}")
-    return names[0]

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.forest.generator import ForestModel, Step
-from twinlake.generators.forest.limit import Limit, impossible
+from twinlake.generators.forest.limit import Limit, impossible, plain
 from twinlake.generators.forest.narrow import Narrow
 from twinlake.generators.forest.predicate import Predicate
 from twinlake.generators.states.alphabet import Codes
@@ -74,8 +74,9 @@ class Conditioned:
             if not part.columns and not part.holds(pa.table({"row": [0]})).all():
                 raise GeneratorError(f"no row satisfies {part}")
         limits = dict[int, Limit]()
-        for place, name in enumerate(model.table.names):
-            about = predicate.about(name) if name in predicate.columns else None
+        changed = {n for r in model.relations.taken for n in (r.target, *getattr(r, "mended", ()))}
+        for place, name in enumerate(model.relations.reduced.names):
+            about = predicate.about(name) if name in predicate.columns and name not in changed else None
             if about is not None and (limit := _limit(name, model, place, about)) is not None:
                 limits[place] = limit
         return cls(model, predicate, limits, _narrow(model, limits))
@@ -123,8 +124,9 @@ class Conditioned:
         for place, coding in enumerate(self.model.codings):
             limit = self.limits.get(place)
             own = codes[:, place]
-            cells.append(coding.decode(own, rng) if limit is None else limit.cells(own, rng))
-        return pa.Table.from_arrays(cells, schema=self.model.table.arrow)
+            cells.append(plain(coding, own, rng) if limit is None else limit.cells(own, rng))
+        names = list(self.model.relations.reduced.names)
+        return self.model.relations.restore(pa.Table.from_arrays(cells, names=names))
 
     def _none(self, trail: "_Trail", tried: int) -> GeneratorError:
         """The sentence that names where rows ended."""
@@ -221,7 +223,7 @@ def _narrow(model: ForestModel, limits: dict[int, Limit]) -> dict[int, Narrow]:
 def _never_together(model: ForestModel, step: Step, limits: dict[int, Limit]) -> GeneratorError:
     columns = [i for i in (step.source, step.target) if i is not None and i in limits]
     told = " and ".join(str(limits[i].predicate) for i in columns)
-    names = " and ".join(model.table.names[i] for i in columns)
+    names = " and ".join(model.relations.reduced.names[i] for i in columns)
     return GeneratorError(f"no row satisfies both {told}", where=f"columns {names}")
 
 

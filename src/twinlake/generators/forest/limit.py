@@ -15,6 +15,7 @@ from twinlake.generators.forest.predicate import Predicate
 from twinlake.generators.states.alphabet import Codes
 from twinlake.generators.states.label import Label
 from twinlake.generators.states.quantity import Quantity
+from twinlake.types import ENUM
 
 Floats = npt.NDArray[np.float64]
 _FIRST, _THEN = 2**19, 2**20  # cells looked at for all states, and for those that satisfy it in part
@@ -68,13 +69,13 @@ class Limit:
 
     def cells(self, codes: Codes, rng: np.random.Generator) -> pa.Array:
         """A cell that satisfies the predicate for each code, whose factor must be above 0; shape (rows,)."""
-        cells = one(self.coding.decode(codes.copy(), rng))
+        cells = plain(self.coding, codes, rng)
         waiting = np.flatnonzero(self.factors[codes] < 1)
         for _ in range(_REDRAWS):
             waiting = waiting[~self._holds(cells.take(pa.array(waiting)))]
             if not len(waiting):
                 return cells
-            cells = replaced(cells, waiting, one(self.coding.decode(codes[waiting], rng)))
+            cells = replaced(cells, waiting, plain(self.coding, codes[waiting], rng))
         waiting = waiting[~self._holds(cells.take(pa.array(waiting)))]
         at, count = self.starts[codes[waiting]], np.diff(self.starts)[codes[waiting]]
         waiting, at, count = waiting[count > 0], at[count > 0], count[count > 0]
@@ -83,6 +84,13 @@ class Limit:
 
     def _holds(self, cells: pa.Array) -> npt.NDArray[np.bool_]:
         return self.predicate.holds(pa.table({self.column: cells}))
+
+
+def plain(coding: Coding, codes: Codes, rng: np.random.Generator) -> pa.Array:
+    """A cell for each code, text and bytes spelt out; shape (rows,)."""
+    cells = one(coding.decode(codes.copy(), rng))
+    compact = isinstance(coding.alphabet, Label) and coding.alphabet.type != ENUM
+    return cells.dictionary_decode() if compact and pa.types.is_dictionary(cells.type) else cells
 
 
 def impossible(column: str, coding: Coding, predicate: Predicate, rng: np.random.Generator) -> GeneratorError:
@@ -107,9 +115,9 @@ def impossible(column: str, coding: Coding, predicate: Predicate, rng: np.random
 def _looked_at(
     column: str, coding: Coding, predicate: Predicate, each: npt.NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Floats, pa.Array, npt.NDArray[np.int64]]:
-    """The share of so many cells of each state that satisfy the predicate, these cells, and where each state's begin."""
+    """The share of so many cells of each state that satisfy the predicate, they, and where each state's begin."""
     codes = np.repeat(np.arange(coding.size, dtype=np.int32), each)
-    cells = one(coding.decode(codes.copy(), rng))
+    cells = plain(coding, codes, rng)
     held = predicate.holds(pa.table({column: cells}))
     counts = np.bincount(codes[held], minlength=coding.size)
     return counts / np.maximum(each, 1), cells.filter(pa.array(held)), np.concatenate([[0], np.cumsum(counts)])
