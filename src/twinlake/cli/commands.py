@@ -144,6 +144,24 @@ def sample(
 
 
 @main.command()
+@click.argument("model", type=PATH)
+@click.argument("data")
+@click.option("--out", required=True, type=PATH, help="A new folder: OUT/TABLE/*.parquet")
+@click.option("--column", "columns", multiple=True, help="One whose nulls are filled; all where left out. Repeatable.")
+@click.option("--seed", default=0, show_default=True)
+def impute(model: Path, data: str, out: Path, columns: tuple[str, ...], seed: int) -> None:
+    """Fill in what the rows of DATA lack: whole columns, and nulls; what is there stays as it is.
+
+    Example: twinlake impute models/people known.parquet --out filled
+    """
+    with sentences():
+        from twinlake.run.fill import fill_in
+
+        name, rows = fill_in(_model(model), _tables(data), columns=columns, seed=seed, folder=_fresh(out))
+    click.echo(f"{name}: {rows} rows in {out}")
+
+
+@main.command()
 @click.option("--real", required=True, help="What the generator learnt from: a file, a folder, or a URL.")
 @click.option("--holdout", required=True, help="Rows of other units, never learnt from.")
 @click.option("--synthetic", required=True, help="What is judged.")

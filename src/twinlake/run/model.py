@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ from twinlake.generators.relational import RelationalGenerator, RelationalModel,
 from twinlake.progress import Progress
 from twinlake.project import Rows
 from twinlake.run.extract import extract
+from twinlake.run.fill import filled_in
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.sample import executor
@@ -97,6 +98,23 @@ class Model:
         if folder is not None:
             drawn.save(folder)
         return drawn
+
+    def impute(self, rows: pa.Table, *, columns: Iterable[str] | None = None, seed: int | None = None) -> pa.Table:
+        """Fill in what rows of the model's only table lack, as a forest has it given what they have.
+
+        Args:
+            rows: some of the table's columns. Those that are not there are drawn; given cells stay exactly as they are.
+            columns: those whose null cells are filled, never with null; all that the forest draws where it is left out.
+            seed: of the draws; the model's own where it is left out.
+
+        Returns:
+            As many rows, in their order: the columns given and those drawn, in the table's order. Keys and personal
+            columns are not made up.
+
+        Raises:
+            TwinlakeError: for a model of several tables or of another generator, and for columns it does not know.
+        """
+        return filled_in(self.learnt, rows, columns=columns, seed=self.seed if seed is None else seed)
 
     def save(self, folder: Path | str) -> None:
         """Write the model to a new folder. It holds what was learnt of real rows: keep it as private as they are."""

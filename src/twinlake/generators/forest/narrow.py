@@ -73,7 +73,7 @@ class Narrow:
         drawn = low_at + rng.random(len(smooth)) * (high_at - low_at)
         found = np.searchsorted(self.across, drawn, side="right") - 1
         states[smooth] = np.clip(found, 0, len(self.factors) - 1)
-        return states
+        return np.asarray(states, np.int64)
 
 
 def leaves(bag: Bag, codes: Codes) -> Ints:

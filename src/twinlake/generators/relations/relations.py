@@ -70,7 +70,7 @@ class Relations:
         """Rows of the table as rows of `reduced`."""
         if not data.num_rows:
             return self.reduced.arrow.empty_table()
-        cells, rulers = {name: one(data[name]) for name in self.table.names}, self._rulers
+        cells, rulers = {name: one(data[name]) for name in self.table.names}, self.rulers
         rests = {r.rest: r.remainder(cells, rulers) for r in self.taken if r.rest is not None}
         return _rows(cells | rests, self.reduced)
 
@@ -78,7 +78,7 @@ class Relations:
         """Rows of `reduced` as rows of the table; the inverse of `reduce` on the rows that were learnt from."""
         if not drawn.num_rows:
             return self.table.arrow.empty_table()
-        cells, rulers = {name: one(drawn[name]) for name in drawn.column_names}, self._rulers
+        cells, rulers = {name: one(drawn[name]) for name in drawn.column_names}, self.rulers
         for relation in self.taken:
             cells |= relation.restore(cells, rulers)
         return _rows(cells, self.table)
@@ -99,7 +99,8 @@ class Relations:
         return cls(table_from_json(data["table"]), taken, dict(data["decimals"]))
 
     @property
-    def _rulers(self) -> dict[str, Ruler]:
+    def rulers(self) -> dict[str, Ruler]:
+        """How the columns that take part are read."""
         return {name: Ruler(self.table[name].type, decimals) for name, decimals in self.decimals.items()}
 
 
@@ -113,7 +114,9 @@ def _rest_column(relation: Relation, target: Column) -> Column | None:
 
 
 def _rows(cells: Mapping[str, pa.Array], table: Table) -> pa.Table:
-    return pa.Table.from_arrays([cells[name] for name in table.names], schema=table.arrow)
+    """The columns of `table`; text and bytes may stay the dictionaries they came as."""
+    fields = [pa.field(c.name, cells[c.name].type, c.nullable) for c in table.columns]
+    return pa.Table.from_arrays([cells[name] for name in table.names], schema=pa.schema(fields))
 
 
 def _frozen(fields: Mapping[str, Any]) -> dict[str, Any]:
