@@ -46,11 +46,13 @@ class Rebalanced:
         Raises:
             GeneratorError: for shares that are none, columns that the model does not draw, or classes that can't be.
         """
+        if not shares:
+            raise GeneratorError("no column has shares", where="rebalance", fix='Say {"income": {">50K": 0.5}}')
         axes = [_classes(model, column, wanted) for column, wanted in shares.items()]
-        for predicate, _ in itertools.chain(*axes):
-            Conditioned.of(model, _beside([predicate], where))  # names the one that can't be
         if (count := int(np.prod([len(axis) for axis in axes]))) > _MOST:
             raise GeneratorError(f"rebalance asks for {count} classes of rows", allowed=f"at most {_MOST} are")
+        for predicate, _ in itertools.chain(*axes):
+            Conditioned.of(model, _beside([predicate], where))  # names the one that can't be
         cells = list(itertools.product(*axes))
         made = [_class(model, [predicate for predicate, _ in cell], where) for cell in cells]
         likely = np.array([0.0 if m is None else m.efforts[0].likelihood for m in made])
