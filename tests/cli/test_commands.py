@@ -173,6 +173,26 @@ def test_a_pipeline_needs_a_plain_name(tmp_path, name):
     assert "can't name a pipeline" in told.output
 
 
+def test_a_forest_draws_in_shares_and_fills_in_from_the_command_line(tmp_path):
+    people = clinic(600)["subjects"].drop_columns(["id", "mentor", "name", "email"])
+    pq.write_table(people, tmp_path / "people.parquet")
+    pq.write_table(people.slice(0, 40).drop_columns(["city"]), tmp_path / "known.parquet")
+    assert call("fit", "people.parquet", "--out", "model", at=tmp_path).exit_code == 0
+    shares = ("--rebalance", '{"city": {"Chur": 0.5}}')
+    told = call("sample", "model", "--rows", "100", "--out", "drawn", *shares, at=tmp_path)
+    assert told.exit_code == 0, told.output
+    assert "effective sample size 100 of 100 rows" in told.output
+    assert pq.read_table(tmp_path / "drawn" / "people")["city"].to_pylist().count("Chur") == 50
+    told = call("sample", "model", "--out", "none", "--rebalance", "Chur", at=tmp_path)
+    assert (told.exit_code, "rebalance can't be read" in told.output) == (2, True)
+    told = call("impute", "model", "known.parquet", "--out", "filled", "--column", "born", at=tmp_path)
+    assert told.exit_code == 0, told.output
+    filled = pq.read_table(tmp_path / "filled" / "people")
+    assert filled.num_rows == 40
+    assert filled["city"].null_count == 0
+    assert filled["income"].equals(people["income"].slice(0, 40))
+
+
 def test_fit_sample_and_evaluate_work_on_plain_files(tmp_path):
     people = clinic(3000)["subjects"].drop_columns(["id", "mentor", "name", "email"])
     pq.write_table(people.slice(0, 1500), tmp_path / "people.parquet")

@@ -170,7 +170,7 @@ def test_the_part_of_a_predicate_that_can_not_be_is_named(model, text, told):
 
 def test_a_predicate_over_columns_that_never_holds_is_told_after_trying(model, monkeypatch):
     monkeypatch.setattr("twinlake.generators.forest.conditions._IDLE", 1)
-    with pytest.raises(GeneratorError, match="rows drawn satisfies low > .* beside the rest of the predicate"):
+    with pytest.raises(GeneratorError, match=r"rows drawn satisfies low > .* beside the rest of the predicate"):
         drawn(model, "month = 2 AND low > high + 100", 5)
 
 

@@ -66,12 +66,12 @@ def known(n: int, seed: int) -> tuple[pa.Table, Table]:
     return data, Table("known", tuple(Column(f.name, f.type) for f in data.schema))
 
 
-def share_of_a(got: pa.Table, b: bool, c: bool) -> float:  # noqa: FBT001 - values
+def share_of_a(got: pa.Table, b: bool, c: bool) -> float:
     rows = (np.array(got["b"]) == b) & (np.array(got["c"]) == c)
     return float(np.mean(np.array(got["a"])[rows]))
 
 
-def bayes(b: bool, c: bool) -> float:  # noqa: FBT001 - values
+def bayes(b: bool, c: bool) -> float:
     one = 0.3 * (0.8 if b else 0.2) * (0.9 if c else 0.1)
     other = 0.7 * (0.2 if b else 0.8) * (0.1 if c else 0.9)
     return one / (one + other)

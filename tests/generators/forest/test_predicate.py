@@ -69,7 +69,7 @@ def test_what_is_no_condition_is_one_sentence(text, told):
 
 
 def test_a_predicate_that_fails_on_some_values_says_so_without_quoting_one():
-    with pytest.raises(GeneratorError, match="fails on some values: ConversionException. Where it casts") as raised:
+    with pytest.raises(GeneratorError, match=r"fails on some values: ConversionException. Where it casts") as raised:
         Predicate.read("CAST(state AS INTEGER) = 1", ORDERS).holds(orders(100))
     assert not any(word in str(raised.value) for word in ("CA'", "NY", "OH", "AK"))
 

@@ -86,7 +86,7 @@ def test_the_same_seed_draws_the_same_rows(model):
         ({"state": {}}, "no value has a share"),
         ({}, "no column has shares"),
         ({"state": {"OH": 0.5}, "product": {None: 0.8}}, "no rows have all these shares at once"),
-        ({"month": {n: 0.05 for n in range(1, 12)}, "low": {n: 0.01 for n in range(40)}}, "at most 256"),
+        ({"month": dict.fromkeys(range(1, 12), 0.05), "low": dict.fromkeys(range(40), 0.01)}, "at most 256"),
     ],
 )
 def test_shares_that_can_not_be_are_one_sentence(model, shares, told):
