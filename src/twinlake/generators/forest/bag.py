@@ -15,7 +15,6 @@ from twinlake.generators.states.alphabet import Codes
 Ints = npt.NDArray[np.int64]
 _SCALE = 2**20
 _END = 255
-_RUN = 256  # rows that share a tree at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,13 @@ class Target:
     Attributes:
         codes: the state of each row, shape (rows,).
         apart: which states stand outside the order, shape (states,).
+        points: which states leaves keep one by one, not smoothed into their neighbours, shape (states,).
         ordinal: whether states are ordered.
     """
 
     codes: Codes
     apart: npt.NDArray[np.bool_]
+    points: npt.NDArray[np.bool_]
     ordinal: bool
 
 
@@ -106,7 +107,7 @@ class Bag:
     @classmethod
     def grow(cls, target: Target, looks: Looks, units: Ints, *, growth: Growth, rng: np.random.Generator) -> Self:
         """Grow a bag that tells `target` by `looks`; `units` are integers from 0, shape (rows,), at least one row."""
-        axis = Axis.of(np.bincount(target.codes, minlength=len(target.apart)), target.apart, ordinal=target.ordinal)
+        axis = Axis.of(np.bincount(target.codes, minlength=len(target.points)), target.points)
         trees = growth.trees if len(looks.inputs) else 1  # nothing to look at: one leaf does
         grown = [_grown(target, looks, rows, units, growth) for rows in _samples(units, growth, trees, rng)]
         filled = _Filling.of(target, looks, axis, growth.smoothing)
@@ -127,7 +128,7 @@ class Bag:
         """A state for each row of `codes`, whose columns in `inputs` are filled; shape (rows,)."""
         out = np.empty(len(codes), np.int32)
         seed = np.uint64(rng.integers(0, 2**64, dtype=np.uint64))
-        run = min(max(len(codes) // (8 * len(self.roots)), 1), _RUN)
+        run = 16 * min(max(len(codes) // (128 * len(self.roots)), 1), 16)  # so that each tree is asked several times
         bag = (self.nodes, self.roots, self.leaf_roots, self.leaf_starts, self.segments, self.axis)
         loops().draw(bag, codes, self.inputs, self.ranks, self.rank_starts, seed, run, out)
         return out

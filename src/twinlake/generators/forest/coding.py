@@ -41,6 +41,13 @@ class Coding:
         """See `Alphabet.apart`."""
         return self._ranked(self.alphabet.apart)
 
+    @property
+    def points(self) -> npt.NDArray[np.bool_]:
+        """Which states leaves keep one by one: all of labels, those outside the order, single values of quantities."""
+        if self.ranks is not None:
+            return self.apart
+        return self.apart | self.safe if self.ordinal else np.ones(self.size, np.bool_)
+
     def ordered(self, ranks: Codes) -> Self:
         """The same, with its codes replaced by their ranks."""
         return type(self)(self.alphabet, ranks.astype(np.int32))
@@ -53,8 +60,9 @@ class Coding:
         return codes if self.ranks is None else self.ranks[codes]
 
     def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Array:
-        """A cell for each code, shape (rows,)."""
-        return self.alphabet.decode(codes if self.ranks is None else np.argsort(self.ranks)[codes].astype(np.int32), rng)
+        """A cell for each code, shape (rows,); text and bytes as dictionaries."""
+        plain = codes if self.ranks is None else np.argsort(self.ranks)[codes].astype(np.int32)
+        return self.alphabet.decode(plain, rng, compact=True)
 
     def _ranked(self, of_codes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         return of_codes if self.ranks is None else of_codes[np.argsort(self.ranks)]

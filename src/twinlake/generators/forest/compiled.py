@@ -9,6 +9,7 @@ import numpy as np
 _MOST_NODES = 65_535
 _END = 255  # the feature of a node that is a leaf
 _BLOCK = 256
+_ABREAST = 16
 _SMALL, _COARSE = 512, 64  # nodes of fewer rows see fewer ranks
 
 
@@ -218,35 +219,46 @@ def draw(bag, codes, inputs, ranks, rank_starts, seed, run, out):  # type: ignor
     """See `plain.draw`."""
     nodes, roots, leaf_roots, leaf_starts, segments, axis = bag
     trees = np.uint64(len(roots))
-    for i in range(len(out)):
-        if i % run == 0:
-            tree = np.int64(((_mixed(~seed, i) >> np.uint64(32)) * trees) >> np.uint64(32))
-            root, leaf_root = roots[tree], leaf_roots[tree]
-        h = _mixed(seed, i)
-        node = nodes[root]
-        while (node >> 8) & 255 != _END:
-            f = (node >> 8) & 255
-            rank = ranks[rank_starts[f] + codes[i, inputs[f]]]
-            node = nodes[root + (node >> 16) + (1 if rank > (node & 255) else 0)]
-        leaf = leaf_root + (node >> 16)
-        a, b = leaf_starts[leaf], leaf_starts[leaf + 1]
-        want = np.int64(((h & np.uint64(0xFFFFFFFF)) * np.uint64(segments[b - 1, 1])) >> np.uint64(32))
-        while b - a > 4:
-            middle = (a + b) >> 1
-            if segments[middle - 1, 1] > want:
-                b = middle
-            else:
-                a = middle
-        while segments[a, 1] <= want:
-            a += 1
-        state = segments[a, 0]
-        if state < 0:
-            state = -1 - state
-            part = ((h >> np.uint64(32)) * np.uint64(segments[a, 3])) >> np.uint64(32)
-            position = np.int64(segments[a, 2]) + np.int64(part)
-            while axis[state + 1] <= position:
-                state += 1
-        out[i] = state
+    near, at = np.empty((_ABREAST, 256), np.uint8), np.empty(_ABREAST, np.uint32)
+    for begin in range(0, len(out), _ABREAST):
+        count = min(_ABREAST, len(out) - begin)
+        tree = np.int64(((_mixed(~seed, begin // run * run) >> np.uint64(32)) * trees) >> np.uint64(32))
+        root, leaf_root = roots[tree], leaf_roots[tree]
+        for f in range(len(inputs)):
+            column, first = inputs[f], rank_starts[f]
+            for j in range(count):
+                near[j, f] = ranks[first + codes[begin + j, column]]
+        for j in range(count):
+            at[j] = nodes[root]
+        walking = True
+        while walking:  # rows of one tree go abreast: none waits for another's memory
+            walking = False
+            for j in range(count):
+                f = (at[j] >> 8) & 255
+                if f != _END:
+                    at[j] = nodes[root + (at[j] >> 16) + (1 if near[j, f] > (at[j] & 255) else 0)]
+                    walking = True
+        for j in range(count):
+            h = _mixed(seed, begin + j)
+            leaf = leaf_root + (at[j] >> 16)
+            a, b = leaf_starts[leaf], leaf_starts[leaf + 1]
+            want = np.int64(((h & np.uint64(0xFFFFFFFF)) * np.uint64(segments[b - 1, 1])) >> np.uint64(32))
+            while b - a > 4:
+                middle = (a + b) >> 1
+                if segments[middle - 1, 1] > want:
+                    b = middle
+                else:
+                    a = middle
+            while segments[a, 1] <= want:
+                a += 1
+            state = segments[a, 0]
+            if state < 0:
+                state = -1 - state
+                part = ((h >> np.uint64(32)) * np.uint64(segments[a, 3])) >> np.uint64(32)
+                position = np.int64(segments[a, 2]) + np.int64(part)
+                while axis[state + 1] <= position:
+                    state += 1
+            out[begin + j] = state
 
 
 @numba.njit(nogil=True, cache=True)
@@ -261,16 +273,31 @@ def _mixed(seed, i):  # type: ignore[no-untyped-def]  # compiled
 @numba.njit(nogil=True, cache=True)
 def score(codes, columns, roots, depths, nodes, values, out):  # type: ignore[no-untyped-def]  # compiled
     """See `plain.score`."""
-    near = np.empty((_BLOCK, len(columns)), np.int32)
+    near = np.zeros((_BLOCK, len(columns)), np.uint32)
     for begin in range(0, len(out), _BLOCK):
         count = min(_BLOCK, len(out) - begin)
         for f in range(len(columns)):
             for i in range(count):
                 near[i, f] = codes[begin + i, columns[f]]
-        for tree in range(len(roots)):  # a tree stays near while a few rows pass it, all to the same depth
-            root, depth = roots[tree], depths[tree]
-            for i in range(count):
-                at = root
+        for tree in range(len(roots)):  # a tree stays near while rows pass it, four at a time, all to the same depth
+            root, depth = np.uint64(roots[tree]), depths[tree]
+            for i in range(0, count, 4):
+                p, q, r, s = root, root, root, root
                 for _ in range(depth):
-                    at = nodes[at, 2] + (1 if near[i, nodes[at, 0]] > nodes[at, 1] else 0)
-                out[begin + i] += values[at]
+                    p = _child(nodes[p], near[i])
+                    q = _child(nodes[q], near[i + 1])
+                    r = _child(nodes[r], near[i + 2])
+                    s = _child(nodes[s], near[i + 3])
+                out[begin + i] += values[p]
+                if i + 1 < count:
+                    out[begin + i + 1] += values[q]
+                if i + 2 < count:
+                    out[begin + i + 2] += values[r]
+                if i + 3 < count:
+                    out[begin + i + 3] += values[s]
+
+
+@numba.njit(nogil=True, inline="always")
+def _child(node, row):  # type: ignore[no-untyped-def]  # compiled
+    right = row[(node >> np.uint64(24)) & np.uint64(0xFFFF)] > (node & np.uint64(0xFFFFFF))
+    return (node >> np.uint64(40)) + np.uint64(right)

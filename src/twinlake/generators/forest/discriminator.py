@@ -14,7 +14,7 @@ from twinlake.generators.forest.bag import loops
 from twinlake.generators.states.alphabet import Codes
 from twinlake.random import integer_seed
 
-_HIGHEST = 2**30  # above any code
+_HIGHEST = 2**24 - 1  # above any code
 _ROWS = 60_000  # real rows that it learns from at most
 _CAPPED = 0.98  # the share of drawn rows that are kept by their odds; above, all are
 MOST_DRAWS = 24
@@ -36,10 +36,10 @@ class Boosting:
     """
 
     rounds: int = 2
-    trees: int = 100
+    trees: int = 60
     leaves: int = 127
-    depth: int = 8
-    rate: float = 0.1
+    depth: int = 12
+    rate: float = 0.15
     min_leaf: int = 50
     shrinkage: float = 20.0
     pool: int = 4
@@ -53,8 +53,8 @@ class Discriminator:
         columns: those that are looked at.
         roots: the first node of each tree.
         depths: of each tree.
-        nodes: shape (nodes, 3): which of `columns` a node looks at, the highest code that goes left, and the left
-            child, which the right one follows; a leaf leads to itself.
+        nodes: left child << 40 | which of `columns` it looks at << 24 | the highest code that goes left; the right
+            child follows the left; a leaf leads to itself.
         values: of leaves, shape (nodes,).
         cap: the log odds from which on a row is always kept.
         kept: the share of drawn rows that are kept.
@@ -63,7 +63,7 @@ class Discriminator:
     columns: Codes
     roots: Codes
     depths: Codes
-    nodes: Codes
+    nodes: npt.NDArray[np.uint64]
     values: npt.NDArray[np.float32]
     cap: float
     kept: float
@@ -85,7 +85,7 @@ class Discriminator:
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> Self:
         """What `to_arrays` gave."""
-        return cls(**{**arrays, "cap": float(arrays["cap"]), "kept": float(arrays["kept"])})  # type: ignore[arg-type]
+        return cls(**{**arrays, "cap": arrays["cap"].item(), "kept": arrays["kept"].item()})  # type: ignore[arg-type]
 
 
 def discriminate(real: Codes, drawn: Codes, boosting: Boosting, *, rng: np.random.Generator) -> Discriminator:
@@ -126,20 +126,19 @@ def _boosted(real: Codes, drawn: Codes, boosting: Boosting, seed: int) -> list[n
 
 def _packed(trees: list[npt.NDArray[Any]], cap: float, kept: float) -> Discriminator:
     """Trees in one row, children renumbered so that the right one follows the left."""
-    packed, first = list[npt.NDArray[np.int32]](), 0
+    packed, first = list[npt.NDArray[np.uint64]](), 0
     for nodes in trees:
         order = _siblings_together(nodes["left"], nodes["right"], nodes["is_leaf"])
         place, own = np.argsort(order), nodes[order]
         leaf, left = own["is_leaf"].astype(np.bool_), own["left"].astype(np.int64)
         cut = np.floor(own["num_threshold"].clip(-1, _HIGHEST))
-        packed.append(np.column_stack([
-            np.where(leaf, 0, own["feature_idx"]), np.where(leaf, _HIGHEST, cut),
-            first + np.where(leaf, np.arange(len(own)), place[np.where(leaf, 0, left)]),
-        ]).astype(np.int32))  # fmt: skip
+        child = first + np.where(leaf, np.arange(len(own)), place[np.where(leaf, 0, left)])
+        looks = np.where(leaf, 0, own["feature_idx"]).astype(np.int64)
+        packed.append((child << 40 | looks << 24 | np.where(leaf, _HIGHEST, cut).astype(np.int64)).astype(np.uint64))
         first += len(nodes)
     orders = [_siblings_together(n["left"], n["right"], n["is_leaf"]) for n in trees]
     return Discriminator(
-        columns=np.arange(1 + max(int(p[:, 0].max()) for p in packed), dtype=np.int32),
+        columns=np.arange(1 + max(int(n["feature_idx"].max()) for n in trees), dtype=np.int32),
         roots=np.cumsum([0, *(len(p) for p in packed[:-1])], dtype=np.int32),
         depths=np.array([int(n["depth"].max()) for n in trees], np.int32),
         nodes=np.concatenate(packed),
@@ -160,4 +159,3 @@ def _siblings_together(
             order += [int(left[node]), int(right[node])]
         at += 1
     return np.array(order, np.int64)
-

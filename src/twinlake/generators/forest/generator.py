@@ -30,7 +30,8 @@ from twinlake.generators.forest.order import (
     telling,
     with_determined,
 )
-from twinlake.generators.saved import Arrays, read_arrays, table_from_json, table_to_json, write_model
+from twinlake.generators.relations.relations import Relations
+from twinlake.generators.saved import Arrays, read_arrays, write_model
 from twinlake.generators.states.alphabet import Alphabet, Codes, alphabet_from_json, learn_alphabet
 from twinlake.generators.states.census import Ints, K, unit_ids
 from twinlake.hashing import Hashes
@@ -75,7 +76,7 @@ class Forest:
     depth: int = 16
     penalty: float = 1.5
     groups: int = 8
-    smoothing: int = 5
+    smoothing: int = 3
     features: int = 32
     rows: int = 200_000
     k: int = K
@@ -103,19 +104,23 @@ class Forest:
         self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator
     ) -> "ForestModel":
         """Learn the columns of `table`, each given those before it and the context."""
+        relations = Relations.learn(data, table, units, k=self.k)
+        data = relations.reduce(data)
         ids = unit_ids(units, data.num_rows)
         names = () if context is None else tuple(context.column_names)
         given = [] if context is None else [Column(f.name, f.type) for f in context.schema]
         whole = data if context is None else pa.table([*context.columns, *data.columns], names=_names(names, data))
-        columns = [*given, *table.columns]
+        columns = [*given, *relations.reduced.columns]
         with ThreadPoolExecutor(_threads()) as pool:
-            learnt = list(pool.map(lambda i: learn_alphabet(whole[i], columns[i], units, k=self.k), range(len(columns))))
+            learnt = list(
+                pool.map(lambda i: learn_alphabet(whole[i], columns[i], units, k=self.k), range(len(columns)))
+            )
         rows = _some(ids, self.rows, rng)
         codings = [Coding(alphabet) for alphabet in learnt]
         codes = encode(whole.take(pa.array(rows)) if len(rows) < len(ids) else whole, codings)
         codings = _ordered(codes, codings, rng)
         steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, len(names), rng)
-        model = ForestModel(table, tuple(codings), names, steps)
+        model = ForestModel(relations, tuple(codings), names, steps)
         return self._refined(model, codes, rng) if self.preset == Preset.QUALITY and len(codes) else model
 
     def _steps(
@@ -182,7 +187,7 @@ class _Learning:
             columns += [i] * len(found)
             ranks += found
         own = self.codings[target]
-        told = Target(np.ascontiguousarray(self.codes[:, target]), own.apart, own.ordinal)
+        told = Target(np.ascontiguousarray(self.codes[:, target]), own.apart, own.points, own.ordinal)
         return Bag.grow(told, Looks.over(self.codes, columns, ranks), self.units, growth=self.growth, rng=rng)
 
 
@@ -209,18 +214,23 @@ class ForestModel:
     """What `Forest` has learnt.
 
     Attributes:
-        table: its schema.
-        codings: of all columns: those of the context first, then the table's.
+        relations: what columns of the table follow from others; the rest is drawn.
+        codings: of all columns: those of the context first, then those that are drawn.
         context: names of the context's columns.
         steps: how columns are drawn, in order.
         judge: what decides which drawn rows are kept, or None to keep them all.
     """
 
-    table: Table
+    relations: Relations
     codings: tuple[Coding, ...]
     context: tuple[str, ...]
     steps: tuple[Step, ...]
     judge: Discriminator | None = None
+
+    @property
+    def table(self) -> Table:
+        """The schema of the rows."""
+        return self.relations.table
 
     def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
         """Draw rows; raises GeneratorError where `context` is not what was learnt with."""
@@ -238,7 +248,7 @@ class ForestModel:
             for i, name in enumerate(self.context if context is not None else ()):
                 codes[:, i] = self.codings[i].encode(context[name].slice(start, count))  # type: ignore[index]
             drawn.append(self.decode(self.draw(codes, rng), rng))
-        return pa.concat_tables(drawn).combine_chunks() if drawn else self.table.arrow.empty_table()
+        return pa.concat_tables(drawn) if drawn else self.table.arrow.empty_table()
 
     def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """Fill the columns after the context's; rows that the judge does not keep are drawn again."""
@@ -275,7 +285,8 @@ class ForestModel:
         """Rows of the table from codes of shape (rows, context and columns)."""
         own = self.codings[len(self.context) :]
         cells = [coding.decode(codes[:, len(self.context) + i], rng) for i, coding in enumerate(own)]
-        return pa.Table.from_arrays(cells, schema=self.table.arrow)
+        drawn = pa.Table.from_arrays(cells, names=list(self.relations.reduced.names))
+        return self.relations.restore(drawn) if self.relations.taken else _nullable(drawn, self.table)
 
     def save(self, folder: Path) -> None:
         """Write the model to a new folder."""
@@ -291,7 +302,7 @@ class ForestModel:
         if self.judge is not None:
             arrays |= {f"judge-{name}": a for name, a in self.judge.to_arrays().items()}
         content = {
-            "table": table_to_json(self.table),
+            "relations": self.relations.to_json(),
             "alphabets": [c.alphabet.to_json() for c in self.codings],
             "context": list(self.context),
             "steps": [{"target": s.target, "source": s.source} for s in self.steps],
@@ -312,13 +323,19 @@ class ForestModel:
         )
         judge = _under(arrays, "judge-")
         return cls(
-            table_from_json(head["table"]), codings, tuple(head["context"]), tuple(steps),
+            Relations.from_json(head["relations"]), codings, tuple(head["context"]), tuple(steps),
             Discriminator.from_arrays(judge) if judge else None,
         )  # fmt: skip
 
 
 def _under(arrays: Arrays, prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+
+
+def _nullable(drawn: pa.Table, table: Table) -> pa.Table:
+    """The rows with the table's word on which columns may be null."""
+    fields = [pa.field(c.name, drawn[c.name].type, c.nullable) for c in table.columns]
+    return pa.Table.from_arrays(drawn.columns, schema=pa.schema(fields))
 
 
 def _blank(rows: int, columns: int) -> Codes:

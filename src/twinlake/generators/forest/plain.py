@@ -158,7 +158,7 @@ def draw(
         inputs: the column of each feature.
         ranks: of each code of each feature, one feature after the other; `rank_starts` says where each begins.
         seed: of the numbers that are drawn, one of 64 bits per row.
-        run: rows one after the other that share a tree, so that it stays near.
+        run: rows one after the other that share a tree, so that it stays near; a multiple of 16.
         out: shape (rows,).
     """
     nodes, roots, leaf_roots, leaf_starts, segments, axis = bag
@@ -206,7 +206,7 @@ def score(
     columns: npt.NDArray[np.int32],
     roots: npt.NDArray[np.int32],
     depths: npt.NDArray[np.int32],
-    nodes: npt.NDArray[np.int32],
+    nodes: npt.NDArray[np.uint64],
     values: npt.NDArray[np.float32],
     out: npt.NDArray[np.float64],
 ) -> None:
@@ -216,5 +216,6 @@ def score(
     for root, depth in zip(roots, depths, strict=True):
         at = np.full(len(out), root, np.int64)
         for _ in range(depth):
-            at = nodes[at, 2] + (near[rows, nodes[at, 0]] > nodes[at, 1])
+            node = nodes[at].astype(np.int64)
+            at = (node >> 40) + (near[rows, node >> 24 & 0xFFFF] > (node & 0xFFFFFF))
         out += values[at]

@@ -1,7 +1,7 @@
 """What a leaf keeps: segments of the states of its rows, smoothed along the order of states; no row and no value.
 
-States of an ordinal column lie on an axis on which each is as long as it has rows, times `UNIT`; states apart and heavy
-ones have no length and are kept as points. A segment is a point or a stretch of the axis that about `smoothing` rows of
+The states of a quantity that are ranges of values lie on an axis on which each is as long as it has rows, times `UNIT`;
+states that are one value, and those outside the order, have no length and are kept as points. A segment is a point or a stretch of the axis that about `smoothing` rows of
 the leaf fill, and draws evenly from it, whoever's rows they were.
 """
 
@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 UNIT = 16
-_FEW = 32  # columns with no more states keep them all as points
-_HEAVY = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +27,8 @@ class Axis:
     starts: Ints
 
     @classmethod
-    def of(cls, counts: Ints, apart: npt.NDArray[np.bool_], *, ordinal: bool) -> "Axis":
-        """The axis of a column whose states have `counts` rows; shape (states,)."""
-        points = apart | _heavy(counts, apart) if ordinal else np.ones(len(counts), np.bool_)
-        if ordinal and np.count_nonzero(~apart) <= _FEW:
-            points = np.ones(len(counts), np.bool_)
+    def of(cls, counts: Ints, points: npt.NDArray[np.bool_]) -> "Axis":
+        """The axis of a column whose states have `counts` rows; both of shape (states,)."""
         return cls(points, np.concatenate([[0], np.cumsum(np.where(points, 0, counts) * UNIT)]))
 
 
@@ -63,8 +58,9 @@ def segments(leaf: npt.NDArray[np.int32], states: npt.NDArray[np.int32], axis: A
     order = np.argsort(leaf, kind="stable")
     leaf, states = leaf[order].astype(np.int64), states[order].astype(np.int64)
     at_point = axis.points[states]
-    points, stretches = _points(leaf[at_point], states[at_point]), _stretches(
-        leaf[~at_point], states[~at_point], axis, smoothing=smoothing
+    points, stretches = (
+        _points(leaf[at_point], states[at_point]),
+        _stretches(leaf[~at_point], states[~at_point], axis, smoothing=smoothing),
     )
     whole = [np.concatenate(pair) for pair in zip(points, stretches, strict=True)]
     order = np.lexsort((np.arange(len(whole[0])), whole[0]))
@@ -73,17 +69,6 @@ def segments(leaf: npt.NDArray[np.int32], states: npt.NDArray[np.int32], axis: A
     total = np.cumsum(rows)
     ends = total - np.concatenate([[0], total])[starts[of]]
     return Segments(starts, np.column_stack([kept, ends, lows, widths]).astype(np.int32))
-
-
-def _heavy(counts: Ints, apart: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """States with twice the rows that are usual around them, and half a percent of all."""
-    heavy = np.zeros(len(counts), np.bool_)
-    body = np.flatnonzero(~apart)
-    if len(body) > _FEW:
-        around = np.lib.stride_tricks.sliding_window_view(np.pad(counts[body], 4, mode="reflect"), 9)
-        usual = np.maximum(np.median(around, axis=1), 1)
-        heavy[body] = (counts[body] >= 2 * usual) & (counts[body] >= _HEAVY * counts.sum())
-    return heavy
 
 
 def _points(leaf: Ints, states: Ints) -> tuple[Ints, Ints, Ints, Ints, Ints]:
@@ -117,7 +102,9 @@ def _stretches(leaf: Ints, states: Ints, axis: Axis, *, smoothing: int) -> tuple
     return _joined(of, begin, rows, low, high, axis)
 
 
-def _joined(of: Ints, begin: Ints, rows: Ints, low: Ints, high: Ints, axis: Axis) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+def _joined(
+    of: Ints, begin: Ints, rows: Ints, low: Ints, high: Ints, axis: Axis
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """Stretches within one state are points, and those of one leaf and state are one."""
     within = high <= axis.starts[begin + 1]
     key = np.where(within, begin, -1 - np.arange(len(of)))
