@@ -162,3 +162,17 @@ def test_parts_of_a_date_and_terms_of_a_sum_follow_from_what_is_computed_of_them
     for gone in ("a", "b", "total"):
         got = impute(model, data.slice(0, 200).drop_columns([gone]), fill=frozenset(), rng=stream(1, "x"))
         assert got[gone].to_pylist() == data[gone].slice(0, 200).to_pylist()
+
+
+def test_a_beginning_that_is_lacking_lies_before_the_end_that_is_given():
+    rng = stream(0, "gaps")
+    begin = rng.integers(0, 10_000, 4_000)
+    data = pa.table({"begin": begin, "end": begin + rng.integers(0, 300, 4_000), "c": rng.normal(size=4_000)})
+    table = Table("gaps", tuple(Column(f.name, f.type) for f in data.schema))
+    model = Forest().fit(data, table, units=None, context=None, rng=stream(0, "fit"))
+    assert [r.target for r in model.relations.taken] == ["end"]  # else nothing is proven
+    got = impute(model, data.drop_columns(["begin"]), fill=frozenset(), rng=stream(1, "x"))
+    gap = np.array(got["end"]) - np.array(got["begin"])
+    assert gap.min() >= 0
+    assert gap.mean() == pytest.approx(150, abs=15)
+    assert same(got["end"], data["end"])

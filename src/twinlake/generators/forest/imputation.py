@@ -18,7 +18,7 @@ from twinlake.generators.forest.generator import ForestModel, Step
 from twinlake.generators.forest.likelihood import Likelihood
 from twinlake.generators.forest.limit import plain
 from twinlake.generators.forest.narrow import Narrow
-from twinlake.generators.relations.kinds import Linear, Part, Relation, Whole
+from twinlake.generators.relations.kinds import Gap, Linear, Part, Relation, Whole
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.states.alphabet import Codes
 from twinlake.schema import Table
@@ -98,10 +98,22 @@ class _Given:
         relations = self.model.relations
         drawn = [plain(coding, codes[:, place], rng) for place, coding in enumerate(self.model.codings)]
         names = relations.reduced.names
-        known = [self._filled(n, d) if n in self.cells else d for n, d in zip(names, drawn, strict=True)]
-        whole = relations.restore(pa.Table.from_arrays(known, names=list(names)))
+        known = {n: self._filled(n, d) if n in self.cells else d for n, d in zip(names, drawn, strict=True)}
+        for gap in (r for r in reversed(relations.taken) if isinstance(r, Gap)):
+            if gap.earlier in known:
+                self._count_back(gap, known)
+        whole = relations.restore(pa.table(known))
         made = [self._filled(name, one(whole[name])) for name in self.model.table.names]
         return pa.Table.from_arrays(made, schema=_loose(self.model.table))
+
+    def _count_back(self, gap: Gap, known: dict[str, pa.Array]) -> None:
+        """What is lacking before a given end lies as far before it as the drawn gap says."""
+        at = np.flatnonzero(self.lacking[gap.earlier] & ~self.lacking[gap.target])
+        if len(at):
+            ends = {gap.target: self.cells[gap.target]}
+            made = gap.before(known | ends, self.model.relations.rulers)[gap.earlier]
+            at = at[np.asarray(made.is_valid(), np.bool_)[at]]
+            known[gap.earlier] = replaced(known[gap.earlier], at, made.take(pa.array(at)))
 
     def _filled(self, name: str, made: pa.Array) -> pa.Array:
         """A column as it came, filled in where it is lacking."""

@@ -260,6 +260,13 @@ class Gap:
         high = bounded(low + np.maximum(gap, self.least), low.astype(np.float64) + gap)
         return {self.target: rulers[self.target].write(high, known & there)}
 
+    def before(self, cells: Cells, rulers: Rulers) -> dict[str, pa.Array]:
+        """The target less the gap: the earlier, where it is the target that is known."""
+        high, known = rulers[self.target].read(cells[self.target])
+        gap, there = _gap_ruler(rulers[self.target]).read(cells[self.rest])
+        low = bounded(high - np.maximum(gap, self.least), high.astype(np.float64) - gap)
+        return {self.earlier: rulers[self.earlier].write(low, known & there)}
+
 
 Relation = Part | Whole | Linear | Product | Clock | Gap
 
