@@ -114,12 +114,12 @@ class Bag:
         leaves = [filled.fill(nodes) for nodes in grown]
         counts = [len(found.starts) - 1 for found in leaves]
         kept = [len(found.kept) for found in leaves]
+        firsts = _firsts(kept)
+        starts = [found.starts[:-1] + first for found, first in zip(leaves, firsts, strict=True)]
         return cls(
             inputs=looks.inputs, ranks=looks.ranks, rank_starts=looks.starts,
             nodes=np.concatenate(grown), roots=_firsts([len(nodes) for nodes in grown]), leaf_roots=_firsts(counts),
-            leaf_starts=np.append(
-                np.concatenate([f.starts[:-1] + first for f, first in zip(leaves, _firsts(kept), strict=True)]), sum(kept)
-            ).astype(np.int32),
+            leaf_starts=np.concatenate([*starts, [sum(kept)]]).astype(np.int32),
             segments=np.concatenate([f.kept for f in leaves]),
             axis=axis.starts,
         )  # fmt: skip

@@ -1,9 +1,11 @@
 """The three loops of a forest, compiled by numba: growing a tree, finding leaves, drawing states.
 
-Each has a twin in `plain.py` that gives the same integers. Sums are of integers, so they do not depend on their order.
+Each has a twin in `plain.py` that gives the same integers and says what everything is. Sums are of integers, so they do
+not depend on their order.
 """
+# mypy: allow-untyped-defs, allow-untyped-decorators, no-check-untyped-defs
 
-import numba  # type: ignore[import-untyped]  # it ships no annotations
+import numba
 import numpy as np
 
 _MOST_NODES = 65_535
@@ -14,7 +16,7 @@ _SMALL, _COARSE = 512, 64  # nodes of fewer rows see fewer ranks
 
 
 @numba.njit(nogil=True, cache=True)
-def grow(x, y, apart, ordinal, rows, units, min_leaf, depth, groups, penalty, logs):  # type: ignore[no-untyped-def]  # compiled
+def grow(x, y, apart, ordinal, rows, units, min_leaf, depth, groups, penalty, logs):
     """See `plain.grow`."""
     n = len(rows)
     cap = min(_MOST_NODES, 2 * (n // min_leaf) + 3)
@@ -150,7 +152,7 @@ def grow(x, y, apart, ordinal, rows, units, min_leaf, depth, groups, penalty, lo
 
 
 @numba.njit(nogil=True, cache=True)
-def _groups(y, rows, a, b, apart, ordinal, groups, held, group, seen):  # type: ignore[no-untyped-def]  # compiled
+def _groups(y, rows, a, b, apart, ordinal, groups, held, group, seen):
     """Group the states of a node's rows; returns how many groups. `held` and `seen` are all zero before and after."""
     first, last = len(held), 0
     for i in range(a, b):
@@ -194,7 +196,7 @@ def _groups(y, rows, a, b, apart, ordinal, groups, held, group, seen):  # type: 
 
 
 @numba.njit(nogil=True, cache=True)
-def _needed(total, k, m, penalty):  # type: ignore[no-untyped-def]  # compiled
+def _needed(total, k, m, penalty):
     entropy = 0.0
     for g in range(k):
         if total[g]:
@@ -203,7 +205,7 @@ def _needed(total, k, m, penalty):  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(nogil=True, cache=True)
-def leaves_of(nodes, x, rows):  # type: ignore[no-untyped-def]  # compiled
+def leaves_of(nodes, x, rows):
     """See `plain.leaves_of`."""
     out = np.empty(len(rows), np.int32)
     for i in range(len(rows)):
@@ -215,7 +217,7 @@ def leaves_of(nodes, x, rows):  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(nogil=True, cache=True)
-def draw(bag, codes, inputs, ranks, rank_starts, seed, run, out):  # type: ignore[no-untyped-def]  # compiled
+def draw(bag, codes, inputs, ranks, rank_starts, seed, run, out):
     """See `plain.draw`."""
     nodes, roots, leaf_roots, leaf_starts, segments, axis = bag
     trees = np.uint64(len(roots))
@@ -262,7 +264,7 @@ def draw(bag, codes, inputs, ranks, rank_starts, seed, run, out):  # type: ignor
 
 
 @numba.njit(nogil=True, cache=True)
-def _mixed(seed, i):  # type: ignore[no-untyped-def]  # compiled
+def _mixed(seed, i):
     """SplitMix64 (Steele, Lea, Flood 2014): the i-th number of a seed."""
     z = seed + np.uint64(i + 1) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -271,7 +273,7 @@ def _mixed(seed, i):  # type: ignore[no-untyped-def]  # compiled
 
 
 @numba.njit(nogil=True, cache=True)
-def score(codes, columns, roots, depths, nodes, values, out):  # type: ignore[no-untyped-def]  # compiled
+def score(codes, columns, roots, depths, nodes, values, out):
     """See `plain.score`."""
     near = np.zeros((_BLOCK, len(columns)), np.uint32)
     for begin in range(0, len(out), _BLOCK):
@@ -298,6 +300,6 @@ def score(codes, columns, roots, depths, nodes, values, out):  # type: ignore[no
 
 
 @numba.njit(nogil=True, inline="always")
-def _child(node, row):  # type: ignore[no-untyped-def]  # compiled
+def _child(node, row):
     right = row[(node >> np.uint64(24)) & np.uint64(0xFFFF)] > (node & np.uint64(0xFFFFFF))
     return (node >> np.uint64(40)) + np.uint64(right)

@@ -85,7 +85,7 @@ class Discriminator:
     @classmethod
     def from_arrays(cls, arrays: dict[str, npt.NDArray[Any]]) -> Self:
         """What `to_arrays` gave."""
-        return cls(**{**arrays, "cap": arrays["cap"].item(), "kept": arrays["kept"].item()})  # type: ignore[arg-type]
+        return cls(**{**arrays, "cap": arrays["cap"].item(), "kept": arrays["kept"].item()})
 
 
 def discriminate(real: Codes, drawn: Codes, boosting: Boosting, *, rng: np.random.Generator) -> Discriminator:
@@ -121,7 +121,7 @@ def _boosted(real: Codes, drawn: Codes, boosting: Boosting, seed: int) -> list[n
     y = np.arange(len(x)) < len(real)
     weights = np.where(y, len(drawn) / max(len(real), 1), 1.0)
     learner.fit(x, y, sample_weight=weights)
-    return [tree.nodes for (tree,) in learner._predictors]  # noqa: SLF001 - a test compares scores with its own
+    return [tree.nodes for (tree,) in learner._predictors]  # a test compares scores with scikit-learn's own
 
 
 def _packed(trees: list[npt.NDArray[Any]], cap: float, kept: float) -> Discriminator:

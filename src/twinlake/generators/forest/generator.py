@@ -32,7 +32,7 @@ from twinlake.generators.forest.order import (
 )
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.saved import Arrays, read_arrays, write_model
-from twinlake.generators.states.alphabet import Alphabet, Codes, alphabet_from_json, learn_alphabet
+from twinlake.generators.states.alphabet import Codes, alphabet_from_json, learn_alphabet
 from twinlake.generators.states.census import Ints, K, unit_ids
 from twinlake.hashing import Hashes
 from twinlake.random import integer_seed, stream

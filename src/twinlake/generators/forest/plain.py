@@ -23,7 +23,7 @@ def grow(
     x: Ranks,
     y: npt.NDArray[np.int32],
     apart: npt.NDArray[np.bool_],
-    ordinal: bool,  # noqa: FBT001 - compiled twins take no keywords
+    ordinal: bool,
     rows: Ints,
     units: Ints,
     min_leaf: int,
@@ -156,7 +156,8 @@ def draw(
         bag: nodes, roots, leaf_roots, leaf_starts, segments, axis; see `bag.Bag`.
         codes: shape (rows, columns).
         inputs: the column of each feature.
-        ranks: of each code of each feature, one feature after the other; `rank_starts` says where each begins.
+        ranks: of each code of each feature, one feature after the other.
+        rank_starts: where each feature's ranks begin.
         seed: of the numbers that are drawn, one of 64 bits per row.
         run: rows one after the other that share a tree, so that it stays near; a multiple of 16.
         out: shape (rows,).
@@ -173,7 +174,8 @@ def draw(
         rank = ranks[rank_starts[feature] + codes[walking, inputs[feature]]]
         at[walking] = roots[tree[walking]] + (node >> 16) + (rank > (node & 255))
     leaf = leaf_roots[tree] + (nodes[at] >> 16).astype(np.int64)
-    segment = _segments(chance, leaf_starts[leaf], leaf_starts[leaf + 1], segments[:, 1])
+    start, stop, ends = (a.astype(np.int64) for a in (leaf_starts[leaf], leaf_starts[leaf + 1], segments[:, 1]))
+    segment = _segments(chance, start, stop, ends)
     state = segments[segment, 0].astype(np.int64)
     smooth = np.flatnonzero(state < 0)
     part = ((chance[smooth] >> np.uint64(32)) * segments[segment[smooth], 3].astype(np.uint64)) >> np.uint64(32)

@@ -1,8 +1,9 @@
 """What a leaf keeps: segments of the states of its rows, smoothed along the order of states; no row and no value.
 
 The states of a quantity that are ranges of values lie on an axis on which each is as long as it has rows, times `UNIT`;
-states that are one value, and those outside the order, have no length and are kept as points. A segment is a point or a stretch of the axis that about `smoothing` rows of
-the leaf fill, and draws evenly from it, whoever's rows they were.
+states that are one value, and those outside the order, have no length and are kept as points. A segment is a point or a
+stretch of the axis that about `smoothing` rows of the leaf fill; a stretch draws evenly from all that lies on it,
+whoever's rows they were.
 """
 
 from dataclasses import dataclass
@@ -56,16 +57,14 @@ def segments(leaf: npt.NDArray[np.int32], states: npt.NDArray[np.int32], axis: A
         smoothing: rows that a stretch stands for, about.
     """
     order = np.argsort(leaf, kind="stable")
-    leaf, states = leaf[order].astype(np.int64), states[order].astype(np.int64)
-    at_point = axis.points[states]
-    points, stretches = (
-        _points(leaf[at_point], states[at_point]),
-        _stretches(leaf[~at_point], states[~at_point], axis, smoothing=smoothing),
-    )
+    mine, state = leaf[order].astype(np.int64), states[order].astype(np.int64)
+    point = axis.points[state]
+    points = _points(mine[point], state[point])
+    stretches = _stretches(mine[~point], state[~point], axis, smoothing=smoothing)
     whole = [np.concatenate(pair) for pair in zip(points, stretches, strict=True)]
     order = np.lexsort((np.arange(len(whole[0])), whole[0]))
     of, kept, rows, lows, widths = (column[order] for column in whole)
-    starts = np.searchsorted(of, np.arange(int(leaf[-1]) + 2))
+    starts = np.searchsorted(of, np.arange(int(mine[-1]) + 2))
     total = np.cumsum(rows)
     ends = total - np.concatenate([[0], total])[starts[of]]
     return Segments(starts, np.column_stack([kept, ends, lows, widths]).astype(np.int32))
