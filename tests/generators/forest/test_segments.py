@@ -77,9 +77,8 @@ def test_a_leaf_draws_nothing_far_from_its_rows():
 
 def test_a_point_is_never_drawn_by_a_stretch_over_it():
     points = np.arange(30) == 15
-    drawn = two_leaves(
-        np.arange(10, 20).repeat(3)[[i for i in range(30) if i // 3 != 5]], np.arange(30).repeat(50), points
-    )
+    few = np.repeat([10, 11, 12, 13, 14, 16, 17, 18, 19], 3)
+    drawn = two_leaves(few, np.arange(30).repeat(50), points)
     assert drawn[0][15] == 0
     assert drawn[0][14] > 0 < drawn[0][16]
 
@@ -90,16 +89,16 @@ def test_a_mixture_of_points_and_stretches_keeps_their_shares():
     assert shares_drawn(np.sort(y), points)[0] == pytest.approx(0.6, abs=0.005)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 400),
     st.integers(1, 12),
     st.integers(1, 80),
     st.integers(1, 50),
-    st.booleans(),
+    lumpy=st.booleans(),
 )
-def test_segments_cover_each_leaf_and_stay_on_the_axis(seed, rows, leaves, states, smoothing, lumpy):
+def test_segments_cover_each_leaf_and_stay_on_the_axis(seed, rows, leaves, states, smoothing, *, lumpy):
     rng = stream(seed)
     y = np.sort(rng.integers(0, states, rows) if not lumpy else np.minimum(rng.geometric(0.3, rows), states) - 1)
     leaf = np.unique(rng.integers(0, leaves, rows), return_inverse=True)[1]
