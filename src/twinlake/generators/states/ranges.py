@@ -20,6 +20,7 @@ from twinlake.generators.states.census import (
 from twinlake.generators.states.ticks import Ticks
 
 MOST_BINS = 1_024
+_UNITS = 5  # times k, in a bin: cuts that follow fewer would lead to learnt values more often than to others
 _STEPS = 4  # pieces of a bin's quantile function
 _DIGITS = 10  # of positions that are no whole numbers of steps: their rest is noise that would fill the model
 
@@ -250,7 +251,7 @@ def _ranked(values: Ticks) -> tuple[Ticks, Ints]:
 def _cuts(at: Floats, positions: Floats, values: Sorted, k: int, *, whole: bool) -> Floats:
     """Cuts into bins of equal length and at least k units; each the middle between means over k units."""
     units = values.units
-    run = runs(len(at), units, most=MOST_BINS, k=2 * k)
+    run = runs(len(at), units, most=MOST_BINS, k=_UNITS * k)
     fine = runs(len(at), units, most=len(at), k=k)
     means = mean_of_units(at, fine, units, int(fine[-1]) + 1)
     before = fine[np.flatnonzero(np.diff(run))]
