@@ -96,9 +96,9 @@ def test_a_mixture_of_points_and_stretches_keeps_their_shares():
     st.integers(1, 12),
     st.integers(1, 80),
     st.integers(1, 50),
-    lumpy=st.booleans(),
+    st.booleans(),
 )
-def test_segments_cover_each_leaf_and_stay_on_the_axis(seed, rows, leaves, states, smoothing, *, lumpy):
+def test_segments_cover_each_leaf_and_stay_on_the_axis(seed, rows, leaves, states, smoothing, lumpy):
     rng = stream(seed)
     y = np.sort(rng.integers(0, states, rows) if not lumpy else np.minimum(rng.geometric(0.3, rows), states) - 1)
     leaf = np.unique(rng.integers(0, leaves, rows), return_inverse=True)[1]
