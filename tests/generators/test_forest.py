@@ -296,3 +296,24 @@ def test_a_table_of_1000_columns_and_50_rows_is_learnt(preset):
     twin = drawn(fitted(data, table, preset=preset), 50)
     assert twin.num_columns == 1_000
     assert np.isfinite(np.stack([np.asarray(c) for c in twin.columns])).all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_floats_as_large_as_can_be_make_a_sound_twin(preset):
+    rng = stream(0)
+    few = np.r_[1e308, -1e308, 5e-324, np.inf, -np.inf, rng.normal(size=995)]
+    data, table = table_of(
+        few=few, all=rng.normal(size=1_000) * 1e300, near=np.r_[1e308, np.rint(rng.normal(size=999))]
+    )
+    twin = drawn(fitted(data, table, preset=preset), 1_000)
+    assert not {1e308, -1e308, np.inf, -np.inf} & {x for name in table.names for x in twin[name].to_pylist()}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_few_units_with_many_rows_make_a_sound_twin(preset, count):
+    real = people(600)
+    twin = drawn(fitted(real, LEARNT, units=np.arange(600, dtype=np.uint64) % count, preset=preset), 200)
+    assert twin.schema.equals(LEARNT.arrow)
+    if count < 10:
+        assert not set(twin["city"].to_pylist()) & set(real["city"].to_pylist())

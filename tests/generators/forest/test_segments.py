@@ -68,11 +68,23 @@ def test_a_stretch_draws_states_as_often_as_all_rows_have_them():
 
 
 def test_a_leaf_draws_nothing_far_from_its_rows():
-    rng = stream(3)
-    few, many = np.sort(rng.integers(40, 61, 200)), rng.integers(0, 100, 20_000)
-    drawn = two_leaves(few, many, np.zeros(100, np.bool_))[0]
-    assert drawn[:38].sum() == drawn[63:].sum() == 0  # half a mean gap of the leaf's rows beyond its ends
-    assert drawn[40:61].sum() > 0.98
+    every_other = np.arange(40, 61, 2)
+    drawn = two_leaves(every_other, np.arange(100).repeat(200), np.zeros(100, np.bool_))[0]
+    assert drawn[:39].sum() == drawn[62:].sum() == 0  # half a gap between its rows beyond the first and the last
+    assert drawn[39] > 0 < drawn[61]
+    assert drawn[41:60].min() > 0.02
+
+
+def test_stretches_meet_halfway_between_rows():
+    drawn = two_leaves([10, 20, 30], np.arange(40).repeat(100), np.zeros(40, np.bool_), smoothing=1)[0]
+    halfway = [drawn[:at].sum() + drawn[at] / 2 for at in (15, 25)]
+    assert halfway == pytest.approx([1 / 3, 2 / 3], abs=0.03)
+
+
+def test_rows_of_one_state_are_kept_as_one_segment():
+    y, leaf = np.full(500, 7, np.int32), np.zeros(500, np.int32)
+    axis = Axis.of(np.bincount(y, minlength=9), np.zeros(9, np.bool_))
+    assert segments(leaf, y, axis, smoothing=3).kept.tolist() == [[7, 500, 0, 0]]
 
 
 def test_a_point_is_never_drawn_by_a_stretch_over_it():

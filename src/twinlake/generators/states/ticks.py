@@ -155,7 +155,9 @@ class Scale:
         values = values + 0.0  # -0.0 becomes 0.0
         if self.decimals is None:
             return values, kinds
-        return np.rint(np.clip(values * 10.0**self.decimals, -_EXACT, _EXACT)).astype(np.int64), kinds
+        with np.errstate(over="ignore"):  # what overflows is clipped
+            scaled = values * 10.0**self.decimals
+        return np.rint(np.clip(scaled, -_EXACT, _EXACT)).astype(np.int64), kinds
 
     def _read_decimals(self, cells: pa.Array) -> Ints:
         low, high = _words(cells)
