@@ -52,7 +52,7 @@ def test_a_damaged_model_is_refused(tmp_path, head):
 
 
 def test_a_model_with_objects_in_its_arrays_is_refused(tmp_path):
-    head = {"version": 1, "generator": "marginals", "table": {}, "alphabets": []}
+    head = {"version": 2, "generator": "marginals", "table": {}, "alphabets": []}
     (tmp_path / "model.json").write_text(json.dumps(head))
     np.savez(tmp_path / "arrays.npz", x=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ModelError, match=r"arrays\.npz can't be read"):
