@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers of a test run share the cores; threads that wait would spin
+
 import pytest
 from postgres import Postgres, binaries, server
 

@@ -126,3 +126,20 @@ def test_quality_keeps_each_row_with_its_own_context():
     assert gap["quality"] < 0.8 * gap["fast"]
     assert np.mean(np.asarray(twin["quality"]["y"])[:500] < 0) > 0.97
     assert np.mean(np.asarray(twin["quality"]["y"])[500:] > 0) > 0.97
+
+
+def test_quality_says_of_one_unit_with_many_rows_no_more_than_the_trees_do():
+    rng = stream(0)
+    labels = rng.integers(0, 10, (3_000, 5))
+    labels[:300] = np.arange(5) + 2  # one unit's, over and over
+    units = np.arange(3_000, dtype=np.uint64)
+    units[:300] = 0
+    data = pa.table({f"c{i}": [f"v{v}" for v in labels[:, i]] for i in range(5)})
+    table = Table("t", tuple(Column(f.name, f.type) for f in data.schema))
+
+    def told(preset: str) -> float:
+        model = Forest(preset=preset).fit(data, table, units=units, context=None, rng=stream(1))
+        rows = model.sample(10_000, context=None, rng=stream(2)).to_pylist()
+        return float(np.mean([all(r[f"c{i}"] == f"v{i + 2}" for i in range(5)) for r in rows]))
+
+    assert told("quality") <= told("fast") + 0.005

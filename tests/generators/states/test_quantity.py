@@ -36,9 +36,9 @@ def test_every_bin_and_every_mean_stands_for_enough_units(seed, decimals):
 
 
 def test_values_of_full_precision_are_cut_into_a_thousand_bins():
-    alphabet = Quantity.learn(pa.array(stream(0).normal(size=40_000)), None, k=10)
+    alphabet = Quantity.learn(pa.array(stream(0).normal(size=60_000)), None, k=10)
     assert alphabet.size == 1_024
-    assert np.bincount(alphabet.encode(pa.array(stream(0).normal(size=40_000)))).min() >= 10
+    assert np.bincount(alphabet.encode(pa.array(stream(0).normal(size=60_000)))).min() >= 10
 
 
 def test_heaps_are_drawn_as_often_as_they_were():

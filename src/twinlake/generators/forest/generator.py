@@ -121,7 +121,7 @@ class Forest:
         codings = _ordered(codes, codings, rng)
         steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, len(names), rng)
         model = ForestModel(relations, tuple(codings), names, steps)
-        return self._refined(model, codes, rng) if self.preset == Preset.QUALITY and len(codes) else model
+        return self._refined(model, codes, ids[rows], rng) if self.preset == Preset.QUALITY and len(codes) else model
 
     def _steps(
         self, codes: Codes, units: Ints, codings: list[Coding], given: int, rng: np.random.Generator
@@ -156,12 +156,13 @@ class Forest:
         share = min(self.share, max(_ROWS_PER_TREE / max(units, 1), 0.01))
         return Growth(trees, share, leaf, self.depth, self.penalty, self.groups, self.smoothing)
 
-    def _refined(self, model: "ForestModel", codes: Codes, rng: np.random.Generator) -> "ForestModel":
-        boosting = Boosting()
+    def _refined(self, model: "ForestModel", codes: Codes, units: Ints, rng: np.random.Generator) -> "ForestModel":
+        some, most = _thinned(units, rng)
+        boosting = Boosting(min_leaf=most * Boosting().min_leaf)  # so that no leaf is told by one unit's rows
         given = len(model.context)
         rows = np.arange(2 * boosting.pool * min(len(codes), 60_000)) % len(codes)
         drawn = model.fill(np.asfortranarray(codes[rows]) if given else _blank(len(rows), codes.shape[1]), rng)
-        return replace(model, judge=discriminate(codes, drawn, boosting, rng=rng))
+        return replace(model, judge=discriminate(codes[some], drawn, boosting, rng=rng))
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +372,16 @@ def _some(units: Ints, most: int, rng: np.random.Generator) -> Ints:
     place = rng.permutation(int(units.max()) + 1)[units]
     held = np.cumsum(np.bincount(place))
     return np.flatnonzero(place < max(1, int(np.searchsorted(held, most, side="right"))))
+
+
+def _thinned(units: Ints, rng: np.random.Generator) -> tuple[Ints, int]:
+    """Rows of which no unit has more than twice as many as most have, ascending; and how many that are at most."""
+    held = np.bincount(units)
+    most = int(2 * np.median(held[held > 0])) if int(held.max()) > 1 else 1
+    order = rng.permutation(len(units))
+    order = order[np.argsort(units[order], kind="stable")]
+    place = np.arange(len(order)) - (np.cumsum(held) - held)[units[order]]
+    return np.sort(order[place < most]), most
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
