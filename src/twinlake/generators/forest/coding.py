@@ -1,14 +1,13 @@
 """A column's codes as trees see them: its alphabet's, or for labels of many states their ranks by likeness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twinlake.generators.arrays import one
-from twinlake.generators.states.alphabet import Alphabet, Codes
+from twinlake.generators.states.alphabet import Alphabet, Codes, whole
 
 MANY = 64
 """Labels with more states than this are ordered by likeness and cut like quantities."""
@@ -20,6 +19,11 @@ class Coding:
 
     alphabet: Alphabet
     ranks: Codes | None = None
+    _codes: Codes | None = field(init=False, compare=False, repr=False)  # the alphabet's code of each rank
+
+    def __post_init__(self) -> None:
+        """Turn the ranks round once."""
+        object.__setattr__(self, "_codes", None if self.ranks is None else np.argsort(self.ranks).astype(np.int32))
 
     @property
     def size(self) -> int:
@@ -54,23 +58,13 @@ class Coding:
 
     def encode(self, cells: pa.Array | pa.ChunkedArray) -> Codes:
         """The code of each cell, shape (rows,)."""
-        if isinstance(cells, pa.ChunkedArray):
-            cells = one(cells.unify_dictionaries())
-        codes = self.alphabet.encode(cells)
+        codes = self.alphabet.encode(whole(cells))
         return codes if self.ranks is None else self.ranks[codes]
 
     def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Array:
         """A cell for each code, shape (rows,); text and bytes as dictionaries."""
-        plain = codes if self.ranks is None else np.argsort(self.ranks)[codes].astype(np.int32)
+        plain = codes if self._codes is None else self._codes[codes]
         return self.alphabet.decode(plain, rng, compact=True)
 
     def _ranked(self, of_codes: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        return of_codes if self.ranks is None else of_codes[np.argsort(self.ranks)]
-
-
-def encode(data: pa.Table, codings: list[Coding]) -> Codes:
-    """A table as codes, shape (rows, columns); each column is contiguous."""
-    codes = np.empty((data.num_rows, len(codings)), np.int32, order="F")
-    for i, coding in enumerate(codings):
-        codes[:, i] = coding.encode(data.column(i))
-    return codes
+        return of_codes if self._codes is None else of_codes[self._codes]

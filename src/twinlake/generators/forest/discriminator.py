@@ -15,8 +15,9 @@ from twinlake.generators.states.alphabet import Codes
 from twinlake.random import integer_seed
 
 _HIGHEST = 2**24 - 1  # above any code
-_ROWS = 60_000  # real rows that it learns from at most
 _CAPPED = 0.98  # the share of drawn rows that are kept by their odds; above, all are
+MOST_REAL = 60_000
+"""Real rows that it learns from at most."""
 MOST_DRAWS = 24
 """How often a row beside its context is drawn at most."""
 
@@ -76,7 +77,7 @@ class Discriminator:
 
     def keeps(self, codes: Codes, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         """Whether each row is kept, by chance and its odds; shape (rows,)."""
-        return np.asarray(np.log1p(-rng.random(len(codes))) < self.scores(codes) - self.cap)
+        return _kept(self.scores(codes), self.cap, rng)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by name."""
@@ -90,18 +91,21 @@ class Discriminator:
 
 def discriminate(real: Codes, drawn: Codes, boosting: Boosting, *, rng: np.random.Generator) -> Discriminator:
     """Learn to tell `real` from `drawn`, both of shape (rows, columns); `drawn` has some rows for each real one."""
-    if len(real) > _ROWS:
-        real = real[np.sort(rng.choice(len(real), _ROWS, replace=False))]
+    if len(real) > MOST_REAL:
+        real = real[np.sort(rng.choice(len(real), MOST_REAL, replace=False))]
     scores, grown = np.zeros(len(drawn)), list[list[npt.NDArray[Any]]]()
     for _ in range(boosting.rounds):
-        cap = _cap(scores)
-        let = np.flatnonzero(np.log1p(-rng.random(len(drawn))) < scores - cap)[: boosting.pool * len(real)]
+        let = np.flatnonzero(_kept(scores, _cap(scores), rng))[: boosting.pool * len(real)]
         trees = _boosted(real, drawn[let], boosting, integer_seed(rng))
         grown.append(trees)
         scores += _packed(trees, 0.0, 1.0).scores(drawn)
     cap = _cap(scores)
     kept = float(np.exp(np.minimum(scores - cap, 0)).mean())
     return _packed([tree for trees in grown for tree in trees], cap, kept)
+
+
+def _kept(scores: npt.NDArray[np.float64], cap: float, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.log1p(-rng.random(len(scores))) < scores - cap)
 
 
 def _cap(scores: npt.NDArray[np.float64]) -> float:
@@ -126,7 +130,7 @@ def _boosted(real: Codes, drawn: Codes, boosting: Boosting, seed: int) -> list[n
 
 def _packed(trees: list[npt.NDArray[Any]], cap: float, kept: float) -> Discriminator:
     """Trees in one row, children renumbered so that the right one follows the left."""
-    packed, first = list[npt.NDArray[np.uint64]](), 0
+    packed, values, first = list[npt.NDArray[np.uint64]](), list[npt.NDArray[np.float32]](), 0
     for nodes in trees:
         order = _siblings_together(nodes["left"], nodes["right"], nodes["is_leaf"])
         place, own = np.argsort(order), nodes[order]
@@ -135,16 +139,14 @@ def _packed(trees: list[npt.NDArray[Any]], cap: float, kept: float) -> Discrimin
         child = first + np.where(leaf, np.arange(len(own)), place[np.where(leaf, 0, left)])
         looks = np.where(leaf, 0, own["feature_idx"]).astype(np.int64)
         packed.append((child << 40 | looks << 24 | np.where(leaf, _HIGHEST, cut).astype(np.int64)).astype(np.uint64))
+        values.append(np.where(leaf, own["value"], 0).astype(np.float32))
         first += len(nodes)
-    orders = [_siblings_together(n["left"], n["right"], n["is_leaf"]) for n in trees]
     return Discriminator(
         columns=np.arange(1 + max(int(n["feature_idx"].max()) for n in trees), dtype=np.int32),
         roots=np.cumsum([0, *(len(p) for p in packed[:-1])], dtype=np.int32),
         depths=np.array([int(n["depth"].max()) for n in trees], np.int32),
         nodes=np.concatenate(packed),
-        values=np.concatenate([
-            np.where(n["is_leaf"], n["value"], 0)[o] for n, o in zip(trees, orders, strict=True)
-        ]).astype(np.float32),
+        values=np.concatenate(values),
         cap=cap, kept=kept,
     )  # fmt: skip
 

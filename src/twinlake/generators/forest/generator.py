@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.forest.bag import Bag, Growth, Looks, Target
-from twinlake.generators.forest.coding import MANY, Coding, encode
-from twinlake.generators.forest.discriminator import MOST_DRAWS, Boosting, Discriminator, discriminate
+from twinlake.generators.forest.coding import MANY, Coding
+from twinlake.generators.forest.discriminator import MOST_DRAWS, MOST_REAL, Boosting, Discriminator, discriminate
 from twinlake.generators.forest.likeness import likeness
 from twinlake.generators.forest.order import (
     bins,
@@ -32,7 +32,7 @@ from twinlake.generators.forest.order import (
 )
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.saved import Arrays, read_arrays, write_model
-from twinlake.generators.states.alphabet import Codes, alphabet_from_json, learn_alphabet
+from twinlake.generators.states.alphabet import Codes, alphabet_from_json, encode, learn_alphabet
 from twinlake.generators.states.census import Ints, K, unit_ids
 from twinlake.hashing import Hashes
 from twinlake.random import integer_seed, stream
@@ -160,7 +160,7 @@ class Forest:
         some, most = _thinned(units, rng)
         boosting = Boosting(min_leaf=most * Boosting().min_leaf)  # so that no leaf is told by one unit's rows
         given = len(model.context)
-        rows = np.arange(2 * boosting.pool * min(len(codes), 60_000)) % len(codes)
+        rows = np.arange(2 * boosting.pool * min(len(codes), MOST_REAL)) % len(codes)
         drawn = model.fill(np.asfortranarray(codes[rows]) if given else _blank(len(rows), codes.shape[1]), rng)
         return replace(model, judge=discriminate(codes[some], drawn, boosting, rng=rng))
 
@@ -287,7 +287,7 @@ class ForestModel:
         own = self.codings[len(self.context) :]
         cells = [coding.decode(codes[:, len(self.context) + i], rng) for i, coding in enumerate(own)]
         drawn = pa.Table.from_arrays(cells, names=list(self.relations.reduced.names))
-        return self.relations.restore(drawn) if self.relations.taken else _nullable(drawn, self.table)
+        return self.relations.restore(drawn)
 
     def save(self, folder: Path) -> None:
         """Write the model to a new folder."""
@@ -331,12 +331,6 @@ class ForestModel:
 
 def _under(arrays: Arrays, prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-
-
-def _nullable(drawn: pa.Table, table: Table) -> pa.Table:
-    """The rows with the table's word on which columns may be null."""
-    fields = [pa.field(c.name, drawn[c.name].type, c.nullable) for c in table.columns]
-    return pa.Table.from_arrays(drawn.columns, schema=pa.schema(fields))
 
 
 def _blank(rows: int, columns: int) -> Codes:

@@ -31,8 +31,29 @@ _YEAR = 367 * DAY
 _LONG = {"date": DAY, "yyyymmdd": DAY, "day": DAY, "hour": 3_600, "minute": 60, "second": 1}
 
 
+class _Exact:
+    """A relation that says all of its target, so that nothing of it is left to learn."""
+
+    __slots__ = ()
+
+    def remainder(self, cells: Cells, rulers: Rulers) -> pa.Array | None:  # noqa: ARG002 - a relation's signature
+        """Nothing is left."""
+        return None
+
+
+class _Computed(_Exact):
+    """Arithmetic on the ticks of the inputs."""
+
+    __slots__ = ()
+
+    def restore(self: "Linear | Product", cells: Cells, rulers: Rulers) -> dict[str, pa.Array]:  # type: ignore[misc]  # its only kinds
+        """What is computed, null where an input is."""
+        ticks, valid = _read(self.inputs, cells, rulers)
+        return {self.target: rulers[self.target].write(self.computed(ticks), valid)}
+
+
 @dataclass(frozen=True, slots=True)
-class Part:
+class Part(_Exact):
     """A part of a date or timestamp, as clocks of a zone show it."""
 
     target: str
@@ -45,10 +66,6 @@ class Part:
     def inputs(self) -> tuple[str, ...]:
         """The source."""
         return (self.source,)
-
-    def remainder(self, cells: Cells, rulers: Rulers) -> pa.Array | None:  # noqa: ARG002 - a relation's signature
-        """Nothing is left."""
-        return None
 
     def restore(self, cells: Cells, rulers: Rulers) -> dict[str, pa.Array]:
         """The part of each source."""
@@ -122,7 +139,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(_Computed):
     """`(constant + sum of weight × input) / divisor`, in whole units of each column."""
 
     target: str
@@ -131,15 +148,6 @@ class Linear:
     constant: int = 0
     divisor: int = 1
     rest: str | None = None
-
-    def remainder(self, cells: Cells, rulers: Rulers) -> pa.Array | None:  # noqa: ARG002 - a relation's signature
-        """Nothing is left."""
-        return None
-
-    def restore(self, cells: Cells, rulers: Rulers) -> dict[str, pa.Array]:
-        """The sum, null where an input is."""
-        ticks, valid = _read(self.inputs, cells, rulers)
-        return {self.target: rulers[self.target].write(self.computed(ticks), valid)}
 
     def computed(self, ticks: list[Ints]) -> Ints:
         """The target's ticks from those of the inputs."""
@@ -151,7 +159,7 @@ class Linear:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class Product(_Computed):
     """`left × right`, rounded to the target's decimals.
 
     Attributes:
@@ -170,15 +178,6 @@ class Product:
     def inputs(self) -> tuple[str, ...]:
         """Both factors."""
         return (self.left, self.right)
-
-    def remainder(self, cells: Cells, rulers: Rulers) -> pa.Array | None:  # noqa: ARG002 - a relation's signature
-        """Nothing is left."""
-        return None
-
-    def restore(self, cells: Cells, rulers: Rulers) -> dict[str, pa.Array]:
-        """The product, null where a factor is."""
-        ticks, valid = _read(self.inputs, cells, rulers)
-        return {self.target: rulers[self.target].write(self.computed(ticks), valid)}
 
     def computed(self, ticks: list[Ints]) -> Ints:
         """The target's ticks from those of both factors."""

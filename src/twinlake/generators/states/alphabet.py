@@ -55,7 +55,7 @@ class Alphabet(Protocol):
 
 def learn_alphabet(cells: pa.Array | pa.ChunkedArray, column: Column, units: Hashes | None, *, k: int = K) -> Alphabet:
     """The alphabet of a column from its real cells; `units` is the privacy unit of each cell, shape (rows,)."""
-    array = _whole(cells)
+    array = whole(cells)
     if is_label(column):
         return Label.learn(array, column, units, k=k)
     return Quantity.learn(array, units, k=k)
@@ -72,11 +72,19 @@ def is_label(column: Column) -> bool:
     return is_discrete(column.type) or column.kind is Kind.CATEGORY
 
 
-def encode(data: pa.Table, alphabets: Sequence[Alphabet]) -> Codes:
+class Encoder(Protocol):
+    """What makes codes of cells: an alphabet, or what replaces its codes."""
+
+    def encode(self, cells: pa.Array) -> Codes:
+        """The code of each cell, shape (rows,)."""
+        ...
+
+
+def encode(data: pa.Table, alphabets: Sequence[Encoder]) -> Codes:
     """A table as codes, shape (rows, columns); each column is contiguous."""
     codes = np.empty((data.num_rows, len(alphabets)), np.int32, order="F")
     for i, alphabet in enumerate(alphabets):
-        codes[:, i] = alphabet.encode(_whole(data.column(i)))
+        codes[:, i] = alphabet.encode(whole(data.column(i)))
     return codes
 
 
@@ -89,7 +97,7 @@ def decode(
     return pa.Table.from_arrays(cells, schema=pa.schema(fields))
 
 
-def _whole(cells: pa.Array | pa.ChunkedArray) -> pa.Array:
+def whole(cells: pa.Array | pa.ChunkedArray) -> pa.Array:
     """One array, whatever the chunking."""
     if not isinstance(cells, pa.ChunkedArray):
         return cells
