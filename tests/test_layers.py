@@ -15,8 +15,10 @@ SIBLINGS = ["sources", "generators", "fidelity", "privacy", "expectations", "sto
 LEAVES = [
     "project",
     "units",
+    "rules",
     "tables",
     "columns",
+    "joining",
     "hashing",
     "schema",
     "types",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any, Self
 
 import pyarrow as pa
@@ -59,13 +60,27 @@ class Column:
         return self.kind in (Kind.CATEGORY, Kind.TEXT) or (self.kind is not Kind.NUMBER and is_discrete(self.type))
 
 
+class Orphans(StrEnum):
+    """What becomes of real rows that point to a row which is not there."""
+
+    REFUSE = "refuse"  # nothing runs until somebody has decided
+    DROP = "drop"  # left out, with all that refer to them
+    NULL = "null"  # their reference is emptied
+    KEEP = "keep"  # stay as they are; the twin has such rows too
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Columns that point to the key of a table: `columns -> table(to)`; null in any column points nowhere."""
+    """Columns that point to the key of a table: `columns -> table(to)`; null in any column points nowhere.
+
+    Attributes:
+        orphans: what becomes of rows that point to no row. With `keep`, and only then, a twin has such rows.
+    """
 
     columns: tuple[str, ...]
     table: str
     to: tuple[str, ...]
+    orphans: Orphans = Orphans.REFUSE
 
     def __post_init__(self) -> None:
         """Refuse sides of different length."""
@@ -78,12 +93,52 @@ class Reference:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`."""
-        return {"columns": list(self.columns), "table": self.table, "to": list(self.to)}
+        said = {} if self.orphans is Orphans.REFUSE else {"orphans": self.orphans.value}
+        return {"columns": list(self.columns), "table": self.table, "to": list(self.to), **said}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The reference that `to_json` wrote."""
-        return cls(tuple(data["columns"]), data["table"], tuple(data["to"]))
+        return cls(tuple(data["columns"]), data["table"], tuple(data["to"]), Orphans(data.get("orphans", "refuse")))
+
+
+class Origin(StrEnum):
+    """Where a rule is written."""
+
+    CATALOG = "catalog"  # a CHECK constraint of the source
+    FILE = "file"  # the pipeline file
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A condition that no row may make false, in DuckDB's SQL, over a row and the rows it refers to.
+
+    Attributes:
+        name: of the constraint; the SQL where it has none.
+        columns: of the row: those it looks at, and those of the references it follows; in the table's order.
+        parents: (prefix, column) of what it looks at in parents; `rules.prefixes` tells which parent has which prefix.
+    """
+
+    name: str
+    sql: str
+    origin: Origin
+    columns: tuple[str, ...] = ()
+    parents: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """The SQL, after the constraint's name where it has one."""
+        return self.sql if self.name == self.sql else f"{self.name}: {self.sql}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, ready for `json.dumps`."""
+        own = {"name": self.name, "sql": self.sql, "origin": self.origin.value}
+        return {**own, "columns": list(self.columns), "parents": [list(p) for p in self.parents]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The rule that `to_json` wrote."""
+        parents = tuple((prefix, column) for prefix, column in data["parents"])
+        return cls(data["name"], data["sql"], Origin(data["origin"]), tuple(data["columns"]), parents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +148,8 @@ class Table:
     Attributes:
         order_by: the column that orders the rows of one parent, or None.
         public: whether its rows are common knowledge (a lookup list) and are carried over as they are.
+        unique: columns, beside the key, that no two rows share; rows with a null among them are no repeats.
+        rules: conditions that every row holds.
     """
 
     name: str
@@ -101,6 +158,8 @@ class Table:
     references: tuple[Reference, ...] = ()
     order_by: str | None = None
     public: bool = False
+    unique: tuple[tuple[str, ...], ...] = ()
+    rules: tuple[Rule, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse names that are used twice or are not there."""
@@ -108,6 +167,7 @@ class Table:
         if len(set(names)) != len(names):
             raise DataError(f"two columns of table {self.name} have the same name")
         used = [*self.key, *(c for r in self.references for c in r.columns), *filter(None, [self.order_by])]
+        used += [*(c for u in self.unique for c in u), *(c for r in self.rules for c in r.columns)]
         for name in used:
             if name not in names:
                 raise DataError(
@@ -148,7 +208,7 @@ class Table:
         return pa.schema([pa.field(c.name, c.type, c.nullable) for c in self.columns])
 
     def select(self, names: tuple[str, ...]) -> Self:
-        """The same table with only these columns, and the key and references that they still hold."""
+        """The same table with only these columns, and the key, references and rules that they still hold."""
         kept = set(names)
         return replace(
             self,
@@ -156,6 +216,8 @@ class Table:
             key=self.key if kept.issuperset(self.key) else (),
             references=tuple(r for r in self.references if kept.issuperset(r.columns)),
             order_by=self.order_by if self.order_by in kept else None,
+            unique=tuple(u for u in self.unique if kept.issuperset(u)),
+            rules=tuple(r for r in self.rules if kept.issuperset(r.columns)),
         )
 
 
@@ -203,31 +265,45 @@ class Schema:
 
         Raises DataError where a cycle has no nullable reference.
         """
-        graph = {t.name: {r.table for r in t.references if r.table != t.name} for t in self.tables}
         try:
-            return tuple(self[n] for n in TopologicalSorter(graph).static_order())
+            return self._sorted({t.name: [r for r in t.references if r.table != t.name] for t in self.tables})
         except CycleError:
             return self._ordered_without_nullable()
 
     def _ordered_without_nullable(self) -> tuple[Table, ...]:
-        graph = {
-            t.name: {r.table for r in t.references if r.table != t.name and not self.is_nullable(t, r)}
-            for t in self.tables
+        firm = {
+            t.name: [r for r in t.references if r.table != t.name and not self.is_nullable(t, r)] for t in self.tables
         }
         try:
-            return tuple(self[n] for n in TopologicalSorter(graph).static_order())
+            return self._sorted(firm)
         except CycleError as error:
-            cycle = " -> ".join(error.args[1])
+            cycle = list(reversed(error.args[1]))  # each table there comes before the one that refers to it
             raise DataError(
-                f"tables refer to each other in a circle: {cycle}",
-                allowed="a circle needs one reference that may be null",
-                fix="Leave one of these references out of the pipeline file",
+                f"tables refer to each other in a circle: {' -> '.join(cycle)}",
+                allowed=f"one of these references has to allow null: {listed(_steps(cycle, firm))}",
+                fix="Allow null in the source, or leave one of them out of the pipeline file",
             ) from None
+
+    def _sorted(self, references: Mapping[str, list[Reference]]) -> tuple[Table, ...]:
+        """Tables after those that their references lead to; raises CycleError."""
+        before = {name: dict.fromkeys(r.table for r in found) for name, found in references.items()}  # no set: in order
+        return tuple(self[n] for n in TopologicalSorter(before).static_order())
 
     @staticmethod
     def is_nullable(table: Table, reference: Reference) -> bool:
         """Whether a row of `table` may point nowhere by `reference`."""
         return any(table[c].nullable for c in reference.columns)
+
+    def blanks(self, table: Table, reference: Reference) -> tuple[str, ...]:
+        """The columns of a reference that are emptied so that a row points nowhere by it; none where that can't be.
+
+        A column that may not be null, or that others refer to, keeps its value; one that also serves another reference
+        keeps it where a column of this one alone can go.
+        """
+        needed = {*table.key, *(c for t in self for r in t.references if r.table == table.name for c in r.to)}
+        free = [c for c in dict.fromkeys(reference.columns) if table[c].nullable and c not in needed]
+        shared = {c for r in table.references if r != reference for c in r.columns}
+        return tuple(c for c in free if c not in shared) or tuple(free)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`; types as text."""
@@ -258,12 +334,19 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _steps(cycle: list[str], references: Mapping[str, list[Reference]]) -> list[str]:
+    """The references of a circle of tables, each after its table's name."""
+    return [f"{name}: {r}" for name, to in pairwise(cycle) for r in references[name] if r.table == to]
+
+
 def _missing(name: str) -> Any:  # noqa: ANN401 - never returns
     raise KeyError(name)
 
 
 def _table_to_json(table: Table) -> dict[str, Any]:
+    laws = {"unique": [list(u) for u in table.unique], "rules": [r.to_json() for r in table.rules]}
     return {
+        **{name: law for name, law in laws.items() if law},  # a schema without any is written as it always was
         "name": table.name,
         "key": list(table.key),
         "references": [r.to_json() for r in table.references],
@@ -294,6 +377,8 @@ def _table_from_json(data: Mapping[str, Any]) -> Table:
         order_by=data["order_by"],
         public=data["public"],
         columns=tuple(_column_from_json(c) for c in data["columns"]),
+        unique=tuple(tuple(u) for u in data.get("unique", ())),
+        rules=tuple(Rule.from_json(r) for r in data.get("rules", ())),
     )
 
 

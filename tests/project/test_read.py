@@ -40,7 +40,7 @@ def test_every_mistake_is_told_in_one_go_each_at_its_line(tmp_path):
 
 def test_a_key_inside_a_table_is_checked_too(tmp_path):
     told = mistakes(tmp_path, "source: x\ntables:\n  people:\n    keys: id\n")
-    allowed = "key, references, order_by, public, generator"
+    allowed = "key, references, order_by, public, generator, rules, unique, checks"
     assert told == f'clinic.yaml:4: unknown key "keys"; allowed are {allowed}. Did you mean "key"?'
 
 

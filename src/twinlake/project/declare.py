@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from twinlake.errors import ProjectError, TwinlakeError, listed, nearest
+from twinlake.errors import DataError, ProjectError, TwinlakeError, listed, nearest
 from twinlake.project.notation import parse_reference, split_column
 from twinlake.project.pipeline import ColumnChoice, Pipeline, TableChoice
-from twinlake.schema import Column, Kind, Reference, Schema, Table
+from twinlake.rules import check_types, make_rule, parent_columns
+from twinlake.schema import Column, Kind, Origin, Reference, Schema, Table
 from twinlake.types import is_discrete, type_name
 
 _SUITED: dict[str, Callable[[pa.DataType], bool]] = {
@@ -44,7 +45,7 @@ def declare(pipeline: Pipeline, catalog: Schema) -> Schema:
         raise ProjectError(mistakes)
     keyed = [_keyed(catalog[n], choice) for n, choice in pipeline.tables.items()]
     columns = {split_column(text, pipeline.tables): c for text, c in pipeline.columns.items()}
-    return Schema(tuple(_table(t, pipeline, keyed, columns) for t in keyed))
+    return _ruled(Schema(tuple(_table(t, pipeline, keyed, columns) for t in keyed)), pipeline)
 
 
 def _unknown_columns(pipeline: Pipeline, catalog: Schema) -> Iterator[TwinlakeError]:
@@ -74,6 +75,7 @@ def _unknown_in_tables(pipeline: Pipeline, catalog: Schema) -> Iterator[Twinlake
         where = f"{pipeline.name}.yaml, tables.{name}"
         references = [parse_reference(r) for r in choice.references or ()]
         own = [*(choice.key or ()), *(c for r in references for c in r[0]), *filter(None, [choice.order_by])]
+        own += [c for u in choice.unique for c in u]
         yield from (_no_column(name, c, where, catalog) for c in own if c not in catalog[name].names)
         for _, target, to in references:
             if target not in pipeline.tables:
@@ -111,7 +113,30 @@ def _table(table: Table, pipeline: Pipeline, keyed: list[Table], columns: dict[t
         references=references,
         order_by=choice.order_by or table.order_by,
         public=choice.public,
+        unique=table.unique if choice.checks else (),
+        rules=table.rules if choice.checks else (),
     )
+
+
+def _ruled(schema: Schema, pipeline: Pipeline) -> Schema:
+    """The schema with what the file asks of rows; raises ProjectError with every rule that can't be used."""
+    mistakes: list[TwinlakeError] = []
+    tables = []
+    for table in schema:
+        choice, rules = pipeline.tables[table.name], list(table.rules)
+        for sql in choice.rules:
+            try:
+                rule = make_rule(sql, table, parent_columns(schema, table), origin=Origin.FILE)
+                check_types(rule, schema, table)
+                rules.append(rule)
+            except DataError as error:
+                where = f"{pipeline.name}.yaml, tables.{table.name}.rules"
+                mistakes.append(TwinlakeError(error.what, where=where, allowed=error.allowed, fix=error.fix))
+        unique = [u for u in dict.fromkeys((*table.unique, *choice.unique)) if u and set(u) != set(table.key)]
+        tables.append(replace(table, unique=tuple(unique), rules=tuple({r.sql: r for r in rules}.values())))
+    if mistakes:
+        raise ProjectError(mistakes)
+    return Schema(tuple(tables))
 
 
 def _reference(text: str, table: Table, keyed: list[Table], pipeline: Pipeline) -> Reference:

@@ -17,6 +17,18 @@ def parse_reference(text: str) -> tuple[tuple[str, ...], str, tuple[str, ...] | 
     return _split(found["columns"]), _plain(found["table"]), to
 
 
+def parse_pointer(text: str) -> tuple[tuple[str, ...], str | None, tuple[str, ...] | None]:
+    """What names a reference of a table: its columns, `a, b`, or as much more of it as is written; raises ValueError."""
+    if re.fullmatch(rf"\s*{_NAMES}\s*", text) and not _REFERENCE.fullmatch(text):
+        return _split(text), None, None
+    return parse_reference(text)
+
+
+def write_columns(columns: Collection[str]) -> str:
+    """Columns as they stand in front of `->`."""
+    return _join(columns)
+
+
 def write_reference(columns: Collection[str], table: str, to: Collection[str]) -> str:
     """The text that `parse_reference` reads."""
     return f"{_join(columns)} -> {_quote(table)}({_join(to)})"

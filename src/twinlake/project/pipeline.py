@@ -7,8 +7,9 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
 from twinlake.project.cron import parse_cron
-from twinlake.project.notation import parse_reference
+from twinlake.project.notation import parse_pointer, parse_reference
 from twinlake.project.rows import Rows
+from twinlake.schema import Orphans
 from twinlake.verdict import Severity
 
 CHANCE = 0.5  # share of rows that are closer to learnt than to held-back ones where nothing was copied
@@ -38,10 +39,27 @@ def _reference(text: str) -> str:
     return text
 
 
+def _orphans(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    if not isinstance(value, dict):
+        return _handling(value, "")
+    for pointer in value:
+        parse_pointer(str(pointer))
+    return {str(pointer): _handling(word, f"{pointer}: ") for pointer, word in value.items()}
+
+
+def _handling(word: Any, where: str) -> Orphans:  # noqa: ANN401 - any YAML value
+    words = [o.value for o in Orphans]
+    plain = "null" if word is None else str(word)  # YAML's own null is the word that is meant
+    if plain not in words:
+        raise ValueError(f'{where}"{plain}" is no way to handle orphans; allowed are {", ".join(words)}')
+    return Orphans(plain)
+
+
 Cron = Annotated[str, AfterValidator(parse_cron)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Handling = Annotated[Orphans | dict[str, Orphans], BeforeValidator(_orphans)]
 Scalar = str | int | float | bool
 
 
@@ -71,9 +89,18 @@ class TableChoice(Frozen):
     references: tuple[Annotated[str, AfterValidator(_reference)], ...] | None = Field(
         None, description='References such as "id -> subjects"; left out, the source\'s own'
     )
+    orphans: Handling = Field(
+        Orphans.REFUSE,
+        description="Rows that point to no row: refuse, drop, null or keep; for all references, or by their columns",
+    )
     order_by: str | None = Field(None, description="The column that orders the rows of one parent")
     public: bool = Field(False, description="Rows are common knowledge and are carried over as they are")
     generator: OwnGenerator | None = Field(None, description="A generator of its own for this table")
+    rules: tuple[str, ...] = Field(
+        (), description='Conditions that every row holds, in SQL, such as "shipped >= orders.ordered"'
+    )
+    unique: tuple[Names, ...] = Field((), description="Columns, or lists of columns, that no two rows share")
+    checks: bool = Field(True, description="Hold the CHECK and UNIQUE constraints of the source's catalog too")
 
 
 class ColumnChoice(Frozen):
@@ -201,6 +228,10 @@ def _allow_short_forms(defs: dict[str, Any]) -> None:
     defs["GateLimit"] = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, limit]}
     key = defs["TableChoice"]["properties"]["key"]
     key["anyOf"].append({"type": "string"})
+    orphans = defs.pop("Orphans")  # with YAML's own null
+    defs["Orphans"] = {"title": "Orphans", "enum": [*orphans["enum"], None]}
+    unique = defs["TableChoice"]["properties"]["unique"]
+    unique["items"] = {"anyOf": [unique["items"], {"type": "string"}]}
     table = defs.pop("TableChoice")
     defs["TableChoice"] = {"anyOf": [table, {"type": "null"}]}
     rows = defs["SnapshotChoice"]["properties"]["rows"]
