@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.hashing import Hashes, hash_rows
-from twinlake.schema import Reference, Schema, Table
+from twinlake.joining import typed
+from twinlake.schema import Orphans, Reference, Schema, Table
 from twinlake.tables import Tables
 from twinlake.verdict import Verdict
 
@@ -20,7 +21,8 @@ def structure(synthetic: Tables, schema: Schema, name: str) -> Verdict:
 
     Rules, each counted in `parts` where it is broken: a column is missing, is not in the schema, or has another type;
     a value is null where the catalog forbids it; a key is null or occurs again; a reference that is not null points
-    to no row; a label of an enum is not declared. Keys are compared by 64-bit hash. Read a batch at a time.
+    to no row, unless the schema keeps such rows; a label of an enum is not declared. Keys are compared by 64-bit hash.
+    Read a batch at a time.
     """
     table = schema[name]
     if name not in synthetic:
@@ -29,7 +31,8 @@ def structure(synthetic: Tables, schema: Schema, name: str) -> Verdict:
     if not wrong:
         wrong = Counter(dict(_values(synthetic, table)))
         wrong.update(dict(_keys(synthetic, table)))
-        wrong.update({f"reference: {r}": _dangling(synthetic, table, schema, r) for r in table.references})
+        firm = [r for r in table.references if r.orphans is not Orphans.KEEP]
+        wrong.update({f"reference: {r}": _dangling(synthetic, table, schema, r) for r in firm})
     parts = {rule: float(count) for rule, count in wrong.items() if count}
     value = float(sum(parts.values()))
     return Verdict(
@@ -87,21 +90,8 @@ def _dangling(synthetic: Tables, table: Table, schema: Schema, reference: Refere
     lost = 0
     for batch in synthetic.batches(table.name):
         pointing = pa.table([batch[c] for c in reference.columns], names=list(map(str, range(len(types))))).drop_null()
-        lost += int((~np.isin(hash_rows(_typed(pointing, types)), there)).sum())
+        lost += int((~np.isin(hash_rows(typed(pointing, types)), there)).sum())
     return lost
-
-
-def _typed(data: pa.Table, types: list[pa.DataType]) -> pa.Table:
-    """Columns in the types of the key they point to, where they can be: 5 as int32 is 5 as decimal."""
-    columns = [_cast(data.column(i), t) for i, t in enumerate(types)]
-    return pa.table(columns, names=data.column_names)
-
-
-def _cast(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    try:
-        return column if column.type == type_ else column.cast(type_)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return column
 
 
 def _hashes(tables: Tables, table: Table, columns: tuple[str, ...]) -> Hashes:
