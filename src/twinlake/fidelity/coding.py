@@ -45,12 +45,15 @@ def code_states(sides: Sides, column: Column) -> Coded:
     return code_labels(sides, column.name, most=None)
 
 
-def code_labels(sides: Sides, name: str, *, most: int | None) -> Coded:
-    """A discrete column as states; state 1 stands for rare labels, and for all but the `most` commonest ones."""
+def code_labels(sides: Sides, name: str, *, most: int | None, rare: int = RARE) -> Coded:
+    """A discrete column as states; state 1 stands for labels that fewer than `rare` real rows hold.
+
+    It stands too for all but the `most` commonest ones.
+    """
     holdout, synthetic, real = labels(*(t[name] for t in sides.tables))
     seen = np.concatenate([holdout, real])
     counts = np.bincount(seen[seen >= 0], minlength=int(max(holdout.max(), synthetic.max(), real.max(), -1)) + 1)
-    kept = np.flatnonzero(counts >= RARE)
+    kept = np.flatnonzero(counts >= rare)
     kept = kept[np.argsort(-counts[kept], kind="stable")][:most]
     state = np.ones(len(counts) + 1, dtype=np.intp)
     state[kept] = np.arange(2, len(kept) + 2)

@@ -1,6 +1,6 @@
 """What measures of fidelity have in common: the three sides, what can't be compared, the interval, the verdict."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,6 +12,21 @@ from twinlake.schema import Table
 from twinlake.verdict import Verdict
 
 REPLICATES = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How a verdict on a likeness says what it found.
+
+    Attributes:
+        passed: what holds where the likeness suffices.
+        failed: what holds where it does not.
+        part: what a part is.
+    """
+
+    passed: str
+    failed: str
+    part: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,13 @@ class Sides:
             sampled(learnt, min(rows, twin.num_rows), rng),
             synthetic.num_rows,
         )
+
+    def words(self, part: str) -> Words:
+        """What is said of rows that are compared."""
+        used = self.synthetic.num_rows
+        rows = f"{used:,} of {self.of:,} rows" if self.of > used else f"{used:,} rows"
+        alike, unlike = (f"{rows} are {w} the rows held back" for w in ("like", "unlike"))
+        return Words(passed=alike, failed=unlike, part=part)
 
     @property
     def tables(self) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -100,38 +122,62 @@ def _resampled(rows: int, rng: np.random.Generator) -> Floats:
     return np.bincount(rng.integers(0, rows, rows), minlength=rows).astype(np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike holdout and twin are, 1.0 where they are the same.
+
+    Attributes:
+        baseline: how alike two sets of real rows are.
+        error: standard deviation of `value`.
+    """
+
+    value: float
+    baseline: float
+    error: float
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval."""
+        return max(0.0, self.value - 1.96 * self.error)
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval."""
+        return min(1.0, self.value + 1.96 * self.error)
+
+    def margin(self, limit: float) -> float:
+        """By how much the upper end exceeds the limit, or the baseline where that is lower."""
+        return self.high - min(limit, self.baseline)
+
+
 def compared(
     gate: str,
     table: Table,
-    sides: Sides,
+    found: Likeness,
     parts: Mapping[str, float],
     *,
-    value: float,
-    baseline: float,
-    error: float,
     limit: float,
-    what: str,
+    n: int,
+    words: Words,
+    worst: Sequence[str] = (),
 ) -> Verdict:
     """The verdict of a likeness: its upper end has to reach the limit, or the baseline where that is lower.
 
-    Numbers are rounded to six decimals, so that the order of additions can't show.
+    The reason names the `worst` parts, or else those of the lowest value. Numbers are rounded to six decimals, so that
+    the order of additions can't show.
     """
-    low, high = max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)
-    floor = min(limit, baseline)
-    passed = high >= floor
+    passed = found.margin(limit) >= 0
+    named = (list(worst) or sorted(parts, key=lambda name: (parts[name], name)))[: 1 if passed else 3]
+    lowered = f"; real rows themselves reach {found.baseline:.3f}, so that is asked for"
+    reason = f"{words.passed if passed else words.failed}; {_least(parts, named, words.part)}"
     return Verdict(
-        gate=gate, table=table.name, value=round(value, 6), low=round(low, 6), high=round(high, 6),
-        baseline=round(baseline, 6), n=sides.synthetic.num_rows, limit=limit, bound="at_least", passed=passed,
-        reason=_reason(parts, sides, passed=passed, baseline=baseline, limit=limit, what=what),
+        gate=gate, table=table.name, value=round(found.value, 6), low=round(found.low, 6), high=round(found.high, 6),
+        baseline=round(found.baseline, 6), n=n, limit=limit, bound="at_least", passed=passed,
+        reason=reason + (lowered if found.baseline < limit else ""),
         parts={name: round(score, 6) for name, score in parts.items()},
     )  # fmt: skip
 
 
-def _reason(parts: Mapping[str, float], sides: Sides, *, passed: bool, baseline: float, limit: float, what: str) -> str:
-    worst = sorted(parts, key=lambda name: (parts[name], name))[: 1 if passed else 3]
-    names = ", ".join(f"{name} ({parts[name]:.3f})" for name in worst)
-    counts = f"{sides.synthetic.num_rows:,}" + (f" of {sides.of:,}" if sides.of > sides.synthetic.num_rows else "")
-    lowered = f"; real rows themselves reach {baseline:.3f}, so that is asked for" if baseline < limit else ""
-    head = "like the rows held back" if passed else "unlike the rows held back"
-    worsts = f"the least alike {what} is {names}" if len(worst) == 1 else f"the least alike {what}s are {names}"
-    return f"{counts} rows are {head}; {worsts}{lowered}"
+def _least(parts: Mapping[str, float], named: Sequence[str], part: str) -> str:
+    names = ", ".join(f"{name} ({parts[name]:.3f})" for name in named)
+    return f"the least alike {part} is {names}" if len(named) == 1 else f"the least alike {part}s are {names}"

@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from twinlake.columns import Floats
 from twinlake.fidelity.coding import Coded, code_states
-from twinlake.fidelity.comparison import Sides, compared, nothing_to_compare, spread
+from twinlake.fidelity.comparison import Likeness, Sides, compared, nothing_to_compare, spread
 from twinlake.schema import Table
 from twinlake.verdict import Verdict
 
@@ -40,11 +40,9 @@ def column_shape(
     def again(at_holdout: Floats, at_synthetic: Floats) -> float:
         return _mean([_likeness(c, c.counts_holdout(at_holdout), c.counts_synthetic(at_synthetic)) for c in coded])
 
-    error = spread(again, sides, rng)
-    return compared(
-        GATE, table, sides, dict(zip(names, scores, strict=True)),
-        value=_mean(scores), baseline=_mean(baseline), error=error, limit=limit, what="column",
-    )  # fmt: skip
+    found = Likeness(_mean(scores), _mean(baseline), error=spread(again, sides, rng))
+    parts = dict(zip(names, scores, strict=True))
+    return compared(GATE, table, found, parts, limit=limit, n=sides.synthetic.num_rows, words=sides.words("column"))
 
 
 def _likeness(coded: Coded, holdout: Floats, synthetic: Floats) -> float:
