@@ -52,7 +52,7 @@ def code_labels(sides: Sides, name: str, *, most: int | None, rare: int = RARE) 
     """
     holdout, synthetic, real = labels(*(t[name] for t in sides.tables))
     seen = np.concatenate([holdout, real])
-    counts = np.bincount(seen[seen >= 0], minlength=int(max(holdout.max(), synthetic.max(), real.max(), -1)) + 1)
+    counts = np.bincount(seen[seen >= 0], minlength=int(max(c.max(initial=-1) for c in (holdout, synthetic, real))) + 1)
     kept = np.flatnonzero(counts >= rare)
     kept = kept[np.argsort(-counts[kept], kind="stable")][:most]
     state = np.ones(len(counts) + 1, dtype=np.intp)

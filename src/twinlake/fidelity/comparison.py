@@ -62,11 +62,15 @@ class Sides:
             synthetic.num_rows,
         )
 
+    @property
+    def counted(self) -> str:
+        """How many synthetic rows are compared, in words."""
+        used = self.synthetic.num_rows
+        return f"{used:,} of {self.of:,} rows" if self.of > used else f"{used:,} rows"
+
     def words(self, part: str) -> Words:
         """What is said of rows that are compared."""
-        used = self.synthetic.num_rows
-        rows = f"{used:,} of {self.of:,} rows" if self.of > used else f"{used:,} rows"
-        alike, unlike = (f"{rows} are {w} the rows held back" for w in ("like", "unlike"))
+        alike, unlike = (f"{self.counted} are {w} the rows held back" for w in ("like", "unlike"))
         return Words(passed=alike, failed=unlike, part=part)
 
     @property
@@ -159,17 +163,17 @@ def compared(
     limit: float,
     n: int,
     words: Words,
-    worst: Sequence[str] = (),
+    worst: Mapping[str, float] | None = None,
 ) -> Verdict:
     """The verdict of a likeness: its upper end has to reach the limit, or the baseline where that is lower.
 
-    The reason names the `worst` parts, or else those of the lowest value. Numbers are rounded to six decimals, so that
-    the order of additions can't show.
+    The reason names the first of the `worst` parts, or else those of the lowest value. Numbers are rounded to six
+    decimals, so that the order of additions can't show.
     """
     passed = found.margin(limit) >= 0
-    named = (list(worst) or sorted(parts, key=lambda name: (parts[name], name)))[: 1 if passed else 3]
+    named = list((worst or dict(sorted(parts.items(), key=lambda p: (p[1], p[0])))).items())[: 1 if passed else 3]
     lowered = f"; real rows themselves reach {found.baseline:.3f}, so that is asked for"
-    reason = f"{words.passed if passed else words.failed}; {_least(parts, named, words.part)}"
+    reason = f"{words.passed if passed else words.failed}; {_least(named, words.part)}"
     return Verdict(
         gate=gate, table=table.name, value=round(found.value, 6), low=round(found.low, 6), high=round(found.high, 6),
         baseline=round(found.baseline, 6), n=n, limit=limit, bound="at_least", passed=passed,
@@ -178,6 +182,6 @@ def compared(
     )  # fmt: skip
 
 
-def _least(parts: Mapping[str, float], named: Sequence[str], part: str) -> str:
-    names = ", ".join(f"{name} ({parts[name]:.3f})" for name in named)
+def _least(named: Sequence[tuple[str, float]], part: str) -> str:
+    names = ", ".join(f"{name} ({score:.3f})" for name, score in named)
     return f"the least alike {part} is {names}" if len(named) == 1 else f"the least alike {part}s are {names}"

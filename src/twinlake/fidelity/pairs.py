@@ -25,7 +25,7 @@ SHOWN = 20  # worst pairs that a verdict names
 BINS = 10
 LABELS = 100  # commonest labels with a state of their own
 _CELLS = 300_000_000  # rows times pairs that are counted at most: seconds
-_PAIRS_FOR_INTERVAL = 190
+PAIRS_FOR_INTERVAL = 190
 
 
 def rows_for(pairs: int) -> int:
@@ -52,13 +52,15 @@ class Frame:
         """How many rows."""
         return len(self.states)
 
-    def take(self, rows: Codes, columns: Codes | None = None) -> Self:
-        """Some rows, of some columns or all."""
-        if columns is None:
-            return type(self)(self.states[rows], self.sizes, self.quantity, self.values[rows])
+    def take(self, rows: Codes) -> Self:
+        """Some rows."""
+        return type(self)(self.states[rows], self.sizes, self.quantity, self.values[rows])
+
+    def only(self, columns: Codes) -> Self:
+        """Some columns."""
         among = np.cumsum(self.quantity) - 1
-        values = self.values[rows][:, among[columns[self.quantity[columns]]]]
-        return type(self)(self.states[rows][:, columns], self.sizes[columns], self.quantity[columns], values)
+        values = self.values[:, among[columns[self.quantity[columns]]]]
+        return type(self)(self.states[:, columns], self.sizes[columns], self.quantity[columns], values)
 
     def at(self, places: Codes) -> Self:
         """The rows at some places; place -1 is a row of nulls."""
@@ -117,11 +119,17 @@ class Pairs:
         first, second = np.divmod(np.arange(own * others, dtype=np.intp), max(others, 1))
         return cls(first, second + own)
 
-    def some(self, rng: np.random.Generator) -> Self:
-        """So many of them that a bootstrap takes seconds."""
-        if len(self) <= _PAIRS_FOR_INTERVAL:
+    @classmethod
+    def same(cls, columns: int) -> Self:
+        """Each of so many columns with the one that stands so many places after it."""
+        own = np.arange(columns, dtype=np.intp)
+        return cls(own, own + columns)
+
+    def some(self, most: int, rng: np.random.Generator) -> Self:
+        """At most so many of them, drawn with `rng`."""
+        if len(self) <= most:
             return self
-        kept = np.sort(rng.choice(len(self), _PAIRS_FOR_INTERVAL, replace=False))
+        kept = np.sort(rng.choice(len(self), most, replace=False))
         return type(self)(self.first[kept], self.second[kept])
 
 
@@ -154,20 +162,26 @@ def worst(scores: Floats, names: Sequence[str], *, most: int = SHOWN) -> dict[st
 
 
 def spread(
-    a: Frame, b: Frame, pairs: Pairs, rng: np.random.Generator, *, clusters: tuple[Codes, Codes] | None = None
+    a: Frame, b: Frame, pairs: Pairs, rng: np.random.Generator, *, by: tuple[Codes, Codes] | None = None
 ) -> float:
     """Standard deviation of the mean likeness over a bootstrap of rows, or of whole clusters of rows.
 
     Rows that share a parent are no independent observations; resampling clusters as wholes is the cluster bootstrap
-    (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). `clusters` are the cluster of each row
-    of `a` and of `b`, from 0 without gaps.
+    (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). `by` are the clusters of the rows of `a`
+    and of `b`, as `clusters` gives them.
     """
-    in_a, in_b = clusters or (None, None)
+    in_a, in_b = by or (None, None)
     values = [
         mean(likenesses(a.take(_again(a.rows, in_a, rng)), b.take(_again(b.rows, in_b, rng)), pairs))
         for _ in range(REPLICATES)
     ]
     return float(np.std(values, ddof=1))
+
+
+def clusters(parents: Codes) -> Codes:
+    """The rows of each parent as a number from 0, shape (rows,); a row without a parent, place -1, is alone."""
+    alone = np.arange(len(parents), dtype=np.intp) + parents.max(initial=0) + 1
+    return np.unique(np.where(parents < 0, alone, parents), return_inverse=True)[1].astype(np.intp)
 
 
 def _again(rows: int, clusters: Codes | None, rng: np.random.Generator) -> Codes:

@@ -41,5 +41,4 @@ def pair_trend(
 def _spread(held: Frame, twin: Frame, rng: np.random.Generator) -> float:
     columns = len(held.sizes)
     some: Codes = np.sort(rng.choice(columns, min(columns, COLUMNS_FOR_INTERVAL), replace=False)).astype(np.intp)
-    narrow = [f.take(np.arange(f.rows, dtype=np.intp), some) for f in (held, twin)]
-    return spread(*narrow, Pairs.of_all(len(some)), rng)
+    return spread(held.only(some), twin.only(some), Pairs.of_all(len(some)), rng)

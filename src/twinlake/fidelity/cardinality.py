@@ -1,0 +1,156 @@
+"""Gate `cardinality`: do parents have as many children as they do among parents that were held back?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from twinlake.columns import Codes, Floats
+from twinlake.fidelity.comparison import REPLICATES, Likeness, Words, compared, trivial
+from twinlake.fidelity.databases import Databases
+from twinlake.joining import places
+from twinlake.schema import Reference, Table
+from twinlake.verdict import Verdict
+
+GATE = "cardinality"
+FEW = 10  # parents that a bin holds at least
+SHARE = 0.05  # of the parents: who share a count and are as many have a bin of their own
+
+Integers = npt.NDArray[np.int64]
+
+
+def cardinality(databases: Databases, name: str, *, limit: float, rng: np.random.Generator) -> Verdict:
+    """Likeness of holdout and twin in how many children parents have, of the reference that keeps it least well.
+
+    Of each reference 1 - total variation distance of the shares of parents that have 0, 1, 2, ... children. Counts that
+    few parents have are pooled with their neighbours: a bin holds at least 10 real parents, and as a rule a twentieth
+    of them. Real children count whether they were learnt or held back, because a parent that was held back may have
+    both. The baseline are learnt parents beside those held back. Where all real parents are on both sides (lookup
+    lists) the twin is compared with all of them, and the baseline is what as many parents drawn from them reach.
+
+    The interval is value +- 1.96 standard deviations of a bootstrap over parents. A reference passes where its upper
+    end reaches the limit, or its baseline if that is lower; value, interval and baseline are those of the reference
+    that falls shortest, or comes closest to it. `parts` are the values of all references. With fewer than 20 parents a
+    reference is left out.
+    """
+    table = databases.real.schema[name]
+    rows = databases.synthetic.rows(name)
+    early = _nothing_to_compare(databases, table, limit=limit, rows=rows)
+    if early:
+        return early
+    counted = {str(r): _count(databases, table, r, rng) for r in table.references}
+    if silent := [n for n, c in counted.items() if not (len(c.holdout) and len(c.synthetic))]:
+        why = f"{silent[0]}: the twin has no parents, or none were held back to compare with"
+        return Verdict.could_not_run(GATE, name, why=why)
+    found = {n: _likeness(c, rng) for n, c in counted.items() if c.parents >= 2 * FEW}
+    if not found:
+        few = f"no table that {name} refers to has {2 * FEW} rows, too few to compare how many children they have"
+        return trivial(GATE, table, n=rows, limit=limit, reason=few)
+    order = sorted(found, key=lambda n: (found[n].margin(limit), n))
+    parents = len(counted[order[0]].synthetic)
+    heads = [f"{parents:,} parents have {w} numbers of {name} as those held back" for w in ("such", "other")]
+    words = Words(passed=heads[0], failed=heads[1], part="reference")
+    parts = {n: found[n].value for n in order}
+    failing = {n: x for n, x in parts.items() if found[n].margin(limit) < 0}
+    return compared(GATE, table, found[order[0]], parts, limit=limit, n=rows, words=words, worst=failing or parts)
+
+
+def _nothing_to_compare(databases: Databases, table: Table, *, limit: float, rows: int) -> Verdict | None:
+    if not table.references or table.public:
+        why = "public rows are carried over as they are" if table.public else "it refers to no table"
+        return trivial(GATE, table, n=rows, limit=limit, reason=why)
+    real = max(databases.real.rows(table.name), databases.holdout.rows(table.name))
+    if not (real or rows):
+        return trivial(GATE, table, n=0, limit=limit, reason="the real table has no rows, and neither has the twin")
+    if not (real and rows):
+        return Verdict.could_not_run(GATE, table.name, why="the twin has no rows" if real else "there are no real rows")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """Children of each parent: of those held back, of the twin's, of those learnt; shape (parents,) each.
+
+    Attributes:
+        apart: whether real parents are either learnt or held back; else all of them are both.
+    """
+
+    holdout: Integers
+    synthetic: Integers
+    real: Integers
+    apart: bool
+
+    @property
+    def parents(self) -> int:
+        """How many real parents there are."""
+        return len(self.holdout) + (len(self.real) if self.apart else 0)
+
+    @property
+    def every(self) -> Integers:
+        """Children of every real parent."""
+        return np.concatenate([self.holdout, self.real]) if self.apart else self.holdout
+
+
+def _count(databases: Databases, table: Table, reference: Reference, rng: np.random.Generator) -> _Counted:
+    children = databases.whole(table.name, reference.columns)
+    parents = databases.whole(reference.table, reference.to)
+    every = _per_parent(places(children, parents, reference), parents.num_rows)
+    twin = databases.synthetic
+    drawn = twin.columns(reference.table, reference.to)
+    own = _per_parent(places(twin.columns(table.name, reference.columns), drawn, reference), drawn.num_rows)
+    if databases.carried(reference.table):  # so many parents whatever the scale: their children grow with it
+        every, own = _on_one_scale(every, own, times=twin.rows(table.name) / max(children.num_rows, 1), rng=rng)
+    apart = reference.table in databases.split
+    learnt = databases.real.rows(reference.table) if apart else 0
+    return _Counted(every[learnt:], own, every[:learnt] if apart else every, apart)
+
+
+def _per_parent(at: Codes, parents: int) -> Integers:
+    return np.bincount(at[at >= 0], minlength=parents).astype(np.int64)
+
+
+def _on_one_scale(
+    every: Integers, own: Integers, *, times: float, rng: np.random.Generator
+) -> tuple[Integers, Integers]:
+    """Real and synthetic children of the same parents, where the twin has `times` as many children in all."""
+    if times >= 1:
+        return every, np.rint(own / times).astype(np.int64)
+    return rng.binomial(every, times).astype(np.int64), own
+
+
+def _likeness(counted: _Counted, rng: np.random.Generator) -> Likeness:
+    edges = _edges(counted.every)
+    held, twin, learnt = (_shares(c, edges) for c in (counted.holdout, counted.synthetic, counted.real))
+    n, m = len(counted.holdout), len(counted.synthetic)
+    again = [_alike(_drawn(n, held, rng), _drawn(m, twin, rng)) for _ in range(REPLICATES)]
+    chance = [_alike(held, _drawn(m, learnt, rng)) for _ in range(REPLICATES)]
+    baseline = _alike(held, learnt) if counted.apart and len(counted.real) <= m else float(np.mean(chance))
+    return Likeness(_alike(held, twin), baseline, error=float(np.std(again, ddof=1)))
+
+
+def _edges(counts: Integers) -> Integers:
+    """Where bins begin, rising, shape (bins,); the first is open below and the last above."""
+    values, parents = np.unique(counts, return_counts=True)
+    enough = max(FEW, round(SHARE * len(counts)))
+    edges, waiting = [int(values[0])], 0
+    for value, held in zip(values.tolist(), parents.tolist(), strict=True):
+        if waiting >= (FEW if held >= enough else enough):
+            edges.append(value)
+            waiting = 0
+        waiting += held
+    if waiting < FEW and len(edges) > 1:
+        edges.pop()
+    return np.array(edges, dtype=np.int64)
+
+
+def _shares(counts: Integers, edges: Integers) -> Floats:
+    at = np.maximum(np.searchsorted(edges, counts, side="right") - 1, 0)
+    return np.bincount(at, minlength=len(edges)) / max(len(counts), 1)
+
+
+def _drawn(parents: int, shares: Floats, rng: np.random.Generator) -> Floats:
+    return rng.multinomial(parents, shares) / parents
+
+
+def _alike(p: Floats, q: Floats) -> float:
+    return float(1 - np.abs(p - q).sum() / 2)
