@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError, ModelError
 from twinlake.generators.saved import read_arrays, table_from_json, table_to_json, write_model
+from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Alphabet, alphabet_from_json, learn_alphabet
 from twinlake.generators.states.census import K
 from twinlake.generators.states.quantity import Quantity
@@ -70,10 +71,17 @@ class Sdv:
             )
 
     def fit(
-        self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator
+        self,
+        data: pa.Table,
+        table: Table,
+        *,
+        units: Hashes | None,
+        context: pa.Table | None,
+        siblings: Siblings | None = None,
+        rng: np.random.Generator,
     ) -> "SdvModel":
         """Learn the columns of `table`. SDV can't be given columns row by row, so context is left out."""
-        del context
+        del context, siblings
         alphabets = tuple(learn_alphabet(data[c.name], c, units, k=self.k) for c in table.columns)
         missing = tuple(map(_missing, alphabets, data.columns))
         kept = np.sort(rng.permutation(data.num_rows)[: self.rows])
@@ -120,9 +128,11 @@ class SdvModel:
     synthesizer: Any
     secret: bytes | None = field(default=None, repr=False)
 
-    def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
+    def sample(
+        self, rows: int, *, context: pa.Table | None, siblings: Siblings | None = None, rng: np.random.Generator
+    ) -> pa.Table:
         """Draw rows; the same model and rng give the same rows."""
-        del context
+        del context, siblings
         seed = integer_seed(rng)
         frame = pd.DataFrame(index=range(rows))
         if self.synthesizer is not None and rows:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.generators.saved import read_arrays, table_from_json, table_to_json, write_model
+from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Alphabet, alphabet_from_json, decode, learn_alphabet
 from twinlake.generators.states.census import K
 from twinlake.hashing import Hashes
@@ -30,10 +31,17 @@ class Marginals:
     licence = "Apache-2.0"
 
     def fit(
-        self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator
+        self,
+        data: pa.Table,
+        table: Table,
+        *,
+        units: Hashes | None,
+        context: pa.Table | None,
+        siblings: Siblings | None = None,
+        rng: np.random.Generator,
     ) -> "MarginalsModel":
         """Learn the states of each column and their shares; context tells nothing about independent columns."""
-        del context, rng
+        del context, siblings, rng
         alphabets = tuple(learn_alphabet(data[c.name], c, units, k=self.k) for c in table.columns)
         return MarginalsModel(table, alphabets, tuple(map(_shares, alphabets, data.columns)))
 
@@ -46,9 +54,11 @@ class MarginalsModel:
     alphabets: tuple[Alphabet, ...]
     shares: tuple[npt.NDArray[np.float64], ...]
 
-    def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
+    def sample(
+        self, rows: int, *, context: pa.Table | None, siblings: Siblings | None = None, rng: np.random.Generator
+    ) -> pa.Table:
         """Draw rows, each cell on its own."""
-        del context
+        del context, siblings
         codes = np.empty((rows, len(self.alphabets)), np.int32, order="F")
         for i, shares in enumerate(self.shares):
             codes[:, i] = rng.choice(len(shares), rows, p=shares)

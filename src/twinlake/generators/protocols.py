@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
+from twinlake.generators.siblings import Siblings
 from twinlake.hashing import Hashes
 from twinlake.progress import Progress
 from twinlake.schema import Schema, Table
@@ -34,7 +35,14 @@ class TableGenerator(Protocol):
         ...
 
     def fit(
-        self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator
+        self,
+        data: pa.Table,
+        table: Table,
+        *,
+        units: Hashes | None,
+        context: pa.Table | None,
+        siblings: Siblings | None = None,
+        rng: np.random.Generator,
     ) -> "TableModel":
         """Learn from `data`: the columns of `table`, none of which identifies a row or is personal.
 
@@ -43,6 +51,8 @@ class TableGenerator(Protocol):
             table: the schema of `data`.
             units: the privacy unit of each row, shape (rows,); None where rows are nobody's.
             context: columns that will be given when sampling, a row for each row of `data`.
+            siblings: which rows follow one another, in the order of `table.order_by` where it has one; a generator
+                that can't learn from it leaves it out.
             rng: the only source of chance.
 
         Raises:
@@ -54,7 +64,9 @@ class TableGenerator(Protocol):
 class TableModel(Protocol):
     """What a table generator has learnt; draws rows."""
 
-    def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
+    def sample(
+        self, rows: int, *, context: pa.Table | None, siblings: Siblings | None = None, rng: np.random.Generator
+    ) -> pa.Table:
         """Draw rows, typed as the table's Arrow schema; `context` has `rows` rows where the model learnt with one.
 
         Text and bytes may come as dictionaries of them (`conform` takes those), so that no word is spelt out per row.

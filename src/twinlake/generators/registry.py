@@ -58,7 +58,7 @@ def read_table_model(folder: Path, *, secret: bytes | None = None) -> TableModel
 
 def _read(name: str, folder: Path, head: Mapping[str, Any], secret: bytes | None) -> TableModel:
     if name == "forest":
-        from twinlake.generators.forest.generator import ForestModel
+        from twinlake.generators.forest.model import ForestModel
 
         return ForestModel.read(folder, head)
     if name == "marginals":

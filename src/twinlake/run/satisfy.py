@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError, TwinlakeError
 from twinlake.generators.forest.conditions import Conditioned
-from twinlake.generators.forest.generator import ForestModel
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.predicate import Predicate
 from twinlake.generators.forest.rebalancing import Rebalanced, Shares
 from twinlake.generators.relational import RelationalModel

@@ -9,7 +9,8 @@ from orders import ORDERS, orders
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.forest.conditions import Conditioned
-from twinlake.generators.forest.generator import Forest, ForestModel
+from twinlake.generators.forest.generator import Forest
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.narrow import Narrow
 from twinlake.generators.forest.predicate import Predicate
 from twinlake.hashing import hash_rows

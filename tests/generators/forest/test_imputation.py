@@ -4,9 +4,10 @@ import pytest
 from orders import ORDERS, orders
 
 from twinlake.generators.forest import imputation
-from twinlake.generators.forest.generator import Forest, ForestModel
+from twinlake.generators.forest.generator import Forest
 from twinlake.generators.forest.imputation import impute
 from twinlake.generators.forest.likelihood import Likelihood
+from twinlake.generators.forest.model import ForestModel
 from twinlake.hashing import hash_rows
 from twinlake.random import stream
 from twinlake.schema import Column, Table

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from twinlake.generators.forest import bag, discriminator, generator, plain
-from twinlake.generators.forest.generator import Forest, ForestModel
+from twinlake.generators.forest.generator import Forest
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.registry import read_table_model
 from twinlake.hashing import hash_rows
 from twinlake.random import stream

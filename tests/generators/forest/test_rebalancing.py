@@ -5,7 +5,8 @@ import pytest
 from orders import ORDERS, orders
 
 from twinlake.errors import GeneratorError
-from twinlake.generators.forest.generator import Forest, ForestModel
+from twinlake.generators.forest.generator import Forest
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.predicate import Predicate
 from twinlake.generators.forest.rebalancing import Rebalanced
 from twinlake.hashing import hash_rows

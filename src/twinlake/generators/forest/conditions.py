@@ -17,10 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.errors import GeneratorError
-from twinlake.generators.forest.generator import ForestModel, Step
 from twinlake.generators.forest.limit import Limit, impossible, plain
+from twinlake.generators.forest.model import ForestModel, Step
 from twinlake.generators.forest.narrow import Narrow
 from twinlake.generators.forest.predicate import Predicate
+from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes
 from twinlake.random import stream
 
@@ -81,7 +82,9 @@ class Conditioned:
                 limits[place] = limit
         return cls(model, predicate, limits, _narrow(model, limits))
 
-    def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:  # noqa: ARG002 - a table model's
+    def sample(
+        self, rows: int, *, context: pa.Table | None, siblings: Siblings | None = None, rng: np.random.Generator,  # noqa: ARG002 - a table model's
+    ) -> pa.Table:  # fmt: skip
         """Draw rows, each of which satisfies the predicate; raises GeneratorError where none comes."""
         pool, tried, size = _Pool([], []), 0, min(max(2 * rows, _FEW), _BATCH)
         trail, wide = _Trail({}), len(self.model.codings)

@@ -5,11 +5,9 @@ states rather than donors. With the preset `quality`, a discriminator decides wh
 """
 
 import os
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -18,8 +16,9 @@ import pyarrow as pa
 from twinlake.errors import GeneratorError
 from twinlake.generators.forest.bag import Bag, Growth, Looks, Target
 from twinlake.generators.forest.coding import MANY, Coding
-from twinlake.generators.forest.discriminator import MOST_DRAWS, MOST_REAL, Boosting, Discriminator, discriminate
+from twinlake.generators.forest.discriminator import MOST_REAL, Boosting, discriminate
 from twinlake.generators.forest.likeness import likeness
+from twinlake.generators.forest.model import ForestModel, Step, blank
 from twinlake.generators.forest.order import (
     bins,
     determined,
@@ -30,14 +29,15 @@ from twinlake.generators.forest.order import (
     telling,
     with_determined,
 )
+from twinlake.generators.forest.sequence import Sequence
+from twinlake.generators.forest.series import Series, Times
 from twinlake.generators.relations.relations import Relations
-from twinlake.generators.saved import Arrays, read_arrays, write_model
-from twinlake.generators.states.alphabet import Codes, alphabet_from_json, encode, learn_alphabet
+from twinlake.generators.siblings import Siblings
+from twinlake.generators.states.alphabet import Codes, encode, learn_alphabet
 from twinlake.generators.states.census import Ints, K, unit_ids
 from twinlake.hashing import Hashes
 from twinlake.random import integer_seed, stream
 from twinlake.schema import Column, Table
-from twinlake.tables import ROWS_PER_GROUP
 
 _TREES_IN_ALL = 1_200  # wide tables get fewer trees per column
 _ROWS_PER_TREE = 60_000
@@ -101,40 +101,52 @@ class Forest:
         _within("rows", self.rows, 1_000, 10_000_000)
 
     def fit(
-        self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None, rng: np.random.Generator
-    ) -> "ForestModel":
-        """Learn the columns of `table`, each given those before it and the context."""
+        self, data: pa.Table, table: Table, *, units: Hashes | None, context: pa.Table | None,
+        siblings: Siblings | None = None, rng: np.random.Generator,
+    ) -> ForestModel:  # fmt: skip
+        """Learn the columns of `table`, each given those before it, the context, and what siblings before it hold."""
         relations = Relations.learn(data, table, units, k=self.k)
         data = relations.reduce(data)
+        sequence = None if siblings is None else Sequence.learn(data, relations.reduced, siblings, context)
         ids = unit_ids(units, data.num_rows)
-        names = () if context is None else tuple(context.column_names)
-        given = [] if context is None else [Column(f.name, f.type) for f in context.schema]
-        whole = data if context is None else pa.table([*context.columns, *data.columns], names=_names(names, data))
-        columns = [*given, *relations.reduced.columns]
-        with ThreadPoolExecutor(_threads()) as pool:
-            learnt = list(
-                pool.map(lambda i: learn_alphabet(whole[i], columns[i], units, k=self.k), range(len(columns)))
-            )
         rows = _some(ids, self.rows, rng)
-        codings = [Coding(alphabet) for alphabet in learnt]
-        codes = encode(whole.take(pa.array(rows)) if len(rows) < len(ids) else whole, codings)
-        codings = _ordered(codes, codings, rng)
-        steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, len(names), rng)
-        model = ForestModel(relations, tuple(codings), names, steps)
-        return self._refined(model, codes, ids[rows], rng) if self.preset == Preset.QUALITY and len(codes) else model
+        times = None
+        if sequence is not None and siblings is not None:
+            times = Times.of(sequence, data, siblings, context)
+            data = sequence.unroll(data, siblings, context)
+        learnt = _Coded.learn(
+            data, relations.reduced if sequence is None else sequence.unrolled, context, units, self.k
+        )
+        if sequence is None or siblings is None:
+            codes, codings = learnt.codes(rows, rng)
+            series = None
+        else:
+            every, codings = learnt.codes(np.arange(len(ids)), rng)
+            series = Series.learn(sequence, codings, every, times, units, k=self.k)
+            codes = series.seen(every, times, siblings, rows)
+        steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, learnt.given, series, rng)
+        model = ForestModel(relations, tuple(codings), learnt.names, steps, series=series)
+        refined = self.preset == Preset.QUALITY and len(codes) and series is None
+        return self._refined(model, codes, ids[rows], rng) if refined else model
 
     def _steps(
-        self, codes: Codes, units: Ints, codings: list[Coding], given: int, rng: np.random.Generator
-    ) -> tuple["Step", ...]:
+        self, codes: Codes, units: Ints, codings: list[Coding], given: int, series: Series | None,
+        rng: np.random.Generator,
+    ) -> tuple[Step, ...]:  # fmt: skip
         """How each column is drawn, in the order they are learnt."""
+        drawn = range(given, len(codings))
         if not len(codes):
-            return tuple(Step(i) for i in range(given, len(codings)))
-        shared = information(codes, rng)
-        growth = self._growth(int(units.max()) + 1, len(codings) - given)
-        order = [given + i for i in learning_order(shared[given:, given:], [a.size for a in codings[given:]])]
-        sources = determined(codes, order, list(range(given)), [a.safe for a in codings])
-        order = with_determined(order, sources)
-        learning = _Learning(codes, codings, units, growth, shared, self.features)
+            return tuple(Step(i) for i in drawn)
+        shared = information(codes, rng, list(drawn))
+        growth = self._growth(int(units.max()) + 1, len(drawn))
+        order = [given + i for i in learning_order(shared[:, drawn], [codings[i].size for i in drawn])]
+        apart = set() if series is None else {*series.order, *series.flags.values()}
+        free = [c for c in order if c not in apart]
+        sources = determined(codes, free, list(range(given)), [a.safe for a in codings])
+        order = with_determined(free, sources)
+        if series is not None:
+            order = [*series.order, *(c for f in order for c in (series.flags.get(f), f) if c is not None)]
+        learning = _Learning(codes, codings, units, growth, shared, self.features, series)
         seed = integer_seed(rng)
 
         def step(place: int) -> Step:
@@ -144,7 +156,7 @@ class Forest:
             if (source := sources.get(target)) is not None:
                 table = function_of(codes[:, source], codes[:, target], codings[source].size)
                 return Step(target, source=source, table=table)
-            return Step(target, bag=learning.bag(target, [*range(given), *order[:place]], stream(seed, target)))
+            return Step(target, bag=learning.bag(target, order[:place], stream(seed, target)))
 
         with ThreadPoolExecutor(_threads()) as pool:
             return tuple(pool.map(step, range(len(order))))
@@ -156,13 +168,43 @@ class Forest:
         share = min(self.share, max(_ROWS_PER_TREE / max(units, 1), 0.01))
         return Growth(trees, share, leaf, self.depth, self.penalty, self.groups, self.smoothing)
 
-    def _refined(self, model: "ForestModel", codes: Codes, units: Ints, rng: np.random.Generator) -> "ForestModel":
+    def _refined(self, model: ForestModel, codes: Codes, units: Ints, rng: np.random.Generator) -> ForestModel:
         some, most = _thinned(units, rng)
         boosting = Boosting(min_leaf=most * Boosting().min_leaf)  # so that no leaf is told by one unit's rows
         given = len(model.context)
         rows = np.arange(2 * boosting.pool * min(len(codes), MOST_REAL)) % len(codes)
-        drawn = model.fill(np.asfortranarray(codes[rows]) if given else _blank(len(rows), codes.shape[1]), rng)
+        drawn = model.fill(np.asfortranarray(codes[rows]) if given else blank(len(rows), codes.shape[1]), rng)
         return replace(model, judge=discriminate(codes[some], drawn, boosting, rng=rng))
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """Real rows with their context, and the alphabets of all columns."""
+
+    rows: pa.Table
+    codings: list[Coding]
+    names: tuple[str, ...]
+
+    @classmethod
+    def learn(cls, data: pa.Table, table: Table, context: pa.Table | None, units: Hashes | None, k: int) -> Self:
+        names = () if context is None else tuple(context.column_names)
+        given = [] if context is None else [Column(f.name, f.type) for f in context.schema]
+        whole = data if context is None else pa.table([*context.columns, *data.columns], names=_names(names, data))
+        columns = [*given, *table.columns]
+        with ThreadPoolExecutor(_threads()) as pool:
+            learnt = list(pool.map(lambda i: learn_alphabet(whole[i], columns[i], units, k=k), range(len(columns))))
+        return cls(whole, [Coding(alphabet) for alphabet in learnt], names)
+
+    @property
+    def given(self) -> int:
+        """How many columns the context has."""
+        return len(self.names)
+
+    def codes(self, rows: Ints, rng: np.random.Generator) -> tuple[Codes, list[Coding]]:
+        """Codes of some rows, and what they mean: labels of many states are ordered by likeness."""
+        whole = self.rows.take(pa.array(rows)) if len(rows) < self.rows.num_rows else self.rows
+        codes = encode(whole, self.codings)
+        return codes, _ordered(codes, self.codings, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,166 +217,54 @@ class _Learning:
     growth: Growth
     shared: Any
     features: int
+    series: Series | None
 
-    def bag(self, target: int, earlier: list[int], rng: np.random.Generator) -> Bag:
-        """The bag of one column over the earlier ones that tell of it."""
+    def bag(self, target: int, order: list[int], rng: np.random.Generator) -> Bag:
+        """The bag of one column over what is known before it: those drawn earlier, the context, the past."""
+        codes, units = self._free(target)
         columns, ranks = list[int](), []
-        for i in telling(self.shared, target, earlier, most=self.features, rows=len(self.codes)):
-            of = self.codings[i]
-            if of.ordinal:
-                found = [bins(np.bincount(self.codes[:, i], minlength=of.size))]
+        tells = self.shared[target - self._given]
+        for i in telling(tells, self._known(order), most=self.features, rows=len(codes)):
+            size, ordinal = self._kind(i)
+            if ordinal:
+                found = [bins(np.bincount(codes[:, i], minlength=size))]
             else:
-                found = label_ranks(self.codes, i, target, of, self.codings[target])
+                found = label_ranks(codes, i, target, size, self.codings[target].size)
             columns += [i] * len(found)
             ranks += found
         own = self.codings[target]
-        told = Target(np.ascontiguousarray(self.codes[:, target]), own.apart, own.points, own.ordinal)
-        return Bag.grow(told, Looks.over(self.codes, columns, ranks), self.units, growth=self.growth, rng=rng)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one column is drawn: by a bag, by looking up the state of another column, or as its only state."""
-
-    target: int
-    bag: Bag | None = None
-    source: int | None = None
-    table: Codes | None = None
-
-    def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """A state for each row of `codes`, shape (rows,)."""
-        if self.bag is not None:
-            return self.bag.draw(codes, rng)
-        if self.source is not None and self.table is not None:
-            return self.table[codes[:, self.source]]
-        return np.zeros(len(codes), np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class ForestModel:
-    """What `Forest` has learnt.
-
-    Attributes:
-        relations: what columns of the table follow from others; the rest is drawn.
-        codings: of all columns: those of the context first, then those that are drawn.
-        context: names of the context's columns.
-        steps: how columns are drawn, in order.
-        judge: what decides which drawn rows are kept, or None to keep them all.
-    """
-
-    relations: Relations
-    codings: tuple[Coding, ...]
-    context: tuple[str, ...]
-    steps: tuple[Step, ...]
-    judge: Discriminator | None = None
+        told = Target(np.ascontiguousarray(codes[:, target]), own.apart, own.points, own.ordinal)
+        return Bag.grow(told, Looks.over(codes, columns, ranks), units, growth=self.growth, rng=rng)
 
     @property
-    def table(self) -> Table:
-        """The schema of the rows."""
-        return self.relations.table
+    def _given(self) -> int:
+        return len(self.codings) - len(self.shared)
 
-    def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
-        """Draw rows; raises GeneratorError where `context` is not what was learnt with."""
-        if self.context and (
-            context is None or context.num_rows != rows or not {*self.context} <= {*context.column_names}
-        ):
-            raise GeneratorError(
-                f"table {self.table.name} was learnt with context and needs a row of it for each row to draw",
-                allowed=f"its columns are {', '.join(self.context)}",
-            )
-        drawn = []
-        for start in range(0, rows, ROWS_PER_GROUP):
-            count = min(ROWS_PER_GROUP, rows - start)
-            codes = _blank(count, len(self.codings))
-            for i, name in enumerate(self.context if context is not None else ()):
-                codes[:, i] = self.codings[i].encode(context[name].slice(start, count))  # type: ignore[index]
-            drawn.append(self.decode(self.draw(codes, rng), rng))
-        return pa.concat_tables(drawn) if drawn else self.table.arrow.empty_table()
+    def _free(self, target: int) -> tuple[Codes, Ints]:
+        """The rows in which a column is drawn, and their units; all rows, where it is drawn in none."""
+        forced = None if self.series is None else self.series.forced.get(target)
+        free = np.zeros(0, np.int64) if forced is None else np.flatnonzero(~forced.rows(self.codes))
+        if not len(free):
+            return self.codes, self.units
+        return np.asfortranarray(self.codes[free]), np.unique(self.units[free], return_inverse=True)[1].astype(np.int64)
 
-    def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """Fill the columns after the context's; rows that the judge does not keep are drawn again."""
-        if self.judge is None:
-            return self.fill(codes, rng)
-        if self.context:
-            return self._kept_beside(codes, self.judge, rng)
-        kept, missing = list[Codes](), len(codes)
-        while missing:
-            wanted = min(round(missing / max(self.judge.kept, 0.02) * 1.05) + 64, 4 * ROWS_PER_GROUP)
-            drawn = self.fill(_blank(wanted, codes.shape[1]), rng)
-            kept.append(drawn[self.judge.keeps(drawn, rng)][:missing])
-            missing -= len(kept[-1])
-        return np.asfortranarray(np.concatenate(kept)) if kept else codes
+    def _known(self, order: list[int]) -> list[int]:
+        known = [*range(self._given), *order]
+        if self.series is None:
+            return known
+        past, timed = self.series.past, {*self.series.order} <= {*order}
+        for i, seen in enumerate(past.seen):
+            if seen.needs is None or seen.needs in order or (seen.needs == past.moment and timed):
+                known.append(past.at + i)
+        return known
 
-    def _kept_beside(self, codes: Codes, judge: Discriminator, rng: np.random.Generator) -> Codes:
-        """Each row is drawn beside its own context until it is kept, some times at most."""
-        codes = self.fill(codes, rng)
-        waiting = np.arange(len(codes))
-        for _ in range(MOST_DRAWS):
-            waiting = waiting[~judge.keeps(codes[waiting], rng)]
-            if not len(waiting):
-                break
-            codes[waiting] = self.fill(np.asfortranarray(codes[waiting]), rng)
-        return codes
-
-    def fill(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """Draw every column after the context's, in place, and give the codes back."""
-        for step in self.steps:
-            codes[:, step.target] = step.draw(codes, rng)
-        return codes
-
-    def decode(self, codes: Codes, rng: np.random.Generator) -> pa.Table:
-        """Rows of the table from codes of shape (rows, context and columns)."""
-        own = self.codings[len(self.context) :]
-        cells = [coding.decode(codes[:, len(self.context) + i], rng) for i, coding in enumerate(own)]
-        drawn = pa.Table.from_arrays(cells, names=list(self.relations.reduced.names))
-        return self.relations.restore(drawn)
-
-    def save(self, folder: Path) -> None:
-        """Write the model to a new folder."""
-        arrays: Arrays = {}
-        for i, step in enumerate(self.steps):
-            if step.bag is not None:
-                arrays |= {f"{i:05d}-{name}": a for name, a in step.bag.to_arrays().items()}
-            if step.table is not None:
-                arrays[f"{i:05d}-table"] = step.table
-        for i, coding in enumerate(self.codings):
-            if coding.ranks is not None:
-                arrays[f"ranks-{i:05d}"] = coding.ranks
-        if self.judge is not None:
-            arrays |= {f"judge-{name}": a for name, a in self.judge.to_arrays().items()}
-        content = {
-            "relations": self.relations.to_json(),
-            "alphabets": [c.alphabet.to_json() for c in self.codings],
-            "context": list(self.context),
-            "steps": [{"target": s.target, "source": s.source} for s in self.steps],
-        }
-        write_model(folder, "forest", content, arrays)
-
-    @classmethod
-    def read(cls, folder: Path, head: Mapping[str, Any]) -> Self:
-        """The model that `save` wrote."""
-        arrays = read_arrays(folder)
-        steps = []
-        for i, step in enumerate(head["steps"]):
-            mine = _under(arrays, f"{i:05d}-")
-            table = mine.pop("table", None)
-            steps.append(Step(step["target"], Bag(**mine) if mine else None, step["source"], table))
-        codings = tuple(
-            Coding(alphabet_from_json(a), arrays.get(f"ranks-{i:05d}")) for i, a in enumerate(head["alphabets"])
-        )
-        judge = _under(arrays, "judge-")
-        return cls(
-            Relations.from_json(head["relations"]), codings, tuple(head["context"]), tuple(steps),
-            Discriminator.from_arrays(judge) if judge else None,
-        )  # fmt: skip
-
-
-def _under(arrays: Arrays, prefix: str) -> dict[str, Any]:
-    return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-
-
-def _blank(rows: int, columns: int) -> Codes:
-    return np.zeros((rows, columns), np.int32, order="F")
+    def _kind(self, column: int) -> tuple[int, bool]:
+        """How many codes a column has, and whether they have an order."""
+        if column < len(self.codings):
+            return self.codings[column].size, self.codings[column].ordinal
+        assert self.series is not None  # only a series has more columns than codings
+        seen = self.series.past.seen[column - len(self.codings)]
+        return seen.size, seen.ordinal
 
 
 def _names(context: tuple[str, ...], data: pa.Table) -> list[str]:

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
-from twinlake.generators.forest.generator import ForestModel, Step
 from twinlake.generators.forest.likelihood import Likelihood
 from twinlake.generators.forest.limit import plain
+from twinlake.generators.forest.model import ForestModel, Step
 from twinlake.generators.forest.narrow import Narrow
 from twinlake.generators.relations.kinds import Gap, Linear, Part, Relation, Whole
 from twinlake.generators.relations.relations import Relations

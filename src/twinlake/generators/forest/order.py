@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 
-from twinlake.generators.forest.coding import Coding
 from twinlake.generators.states.alphabet import Codes
 
 Floats = npt.NDArray[np.float64]
@@ -15,8 +14,8 @@ _PRIOR = 5
 _NOISE = 0.002  # nats; columns that share less than this with all others together come last
 
 
-def information(codes: Codes, rng: np.random.Generator) -> Floats:
-    """Mutual information of each pair of columns in nats, bias-corrected; shape (columns, columns), diagonal 0.
+def information(codes: Codes, rng: np.random.Generator, targets: list[int]) -> Floats:
+    """Mutual information of some columns with all, in nats, bias-corrected; shape (targets, columns), 0 with itself.
 
     Correction after Miller (1955): (levels - 1)(levels - 1) / 2n is what independent columns would show.
     """
@@ -28,13 +27,16 @@ def information(codes: Codes, rng: np.random.Generator) -> Floats:
     ones = np.zeros((len(chosen), starts[-1]), np.float32)
     for x, start in zip(levels, starts[:-1], strict=True):
         ones[np.arange(len(x)), start + x] = 1
-    joint = (ones.T @ ones).astype(np.float64) / max(len(chosen), 1)  # counts below 2**24: exact in any order
-    alone = np.diag(joint)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(joint > 0, joint * np.log(joint / np.outer(alone, alone)), 0.0)
-    found = np.add.reduceat(np.add.reduceat(terms, starts[:-1], axis=0), starts[:-1], axis=1)
-    found -= np.outer(sizes - 1, sizes - 1) / (2 * max(len(chosen), 1))
-    np.fill_diagonal(found, 0.0)
+    alone = ones.sum(axis=0, dtype=np.float64) / max(len(chosen), 1)
+    found = np.empty((len(targets), len(sizes)))
+    for place, i in enumerate(targets):
+        mine = slice(starts[i], starts[i + 1])
+        joint = (ones[:, mine].T @ ones).astype(np.float64) / max(len(chosen), 1)  # counts below 2**24: always exact
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(joint > 0, joint * np.log(joint / np.outer(alone[mine], alone)), 0.0)
+        found[place] = np.add.reduceat(terms.sum(axis=0), starts[:-1])
+        found[place] -= (sizes[i] - 1) * (sizes - 1) / (2 * max(len(chosen), 1))
+        found[place, i] = 0.0
     return np.asarray(np.maximum(found, 0.0))
 
 
@@ -44,13 +46,19 @@ def learning_order(shared: Floats, sizes: list[int]) -> list[int]:
     return sorted(range(len(sizes)), key=lambda i: (-told[i] if told[i] >= _NOISE else 0.0, sizes[i], i))
 
 
-def telling(shared: Floats, target: int, earlier: list[int], *, most: int, rows: int) -> list[int]:
-    """At most `most` of the earlier columns, those that share most with the target, in their order.
+def telling(shared: Floats, earlier: list[int], *, most: int, rows: int) -> list[int]:
+    """At most `most` of the earlier columns, those that share most with a target, in their order.
+
+    Args:
+        shared: the information each column shares with the target, shape (columns,).
+        earlier: columns that are known before it.
+        most: how many may be looked at.
+        rows: how many rows there are.
 
     Columns that share no more than unrelated ones would by chance are left out.
     """
     chance = (_LEVELS - 1) * 2**0.5 / min(rows, _SAMPLE)  # two standard deviations of what unrelated columns show
-    best = sorted((i for i in earlier if shared[target, i] > chance), key=lambda i: (-float(shared[target, i]), i))
+    best = sorted((i for i in earlier if shared[i] > chance), key=lambda i: (-float(shared[i]), i))
     return [i for i in earlier if i in set(best[:most])]
 
 
@@ -115,23 +123,23 @@ def bins(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     return np.unique((middle * _BINS).astype(np.int64), return_inverse=True)[1].astype(np.uint8)
 
 
-def label_ranks(codes: Codes, column: int, target: int, of: Coding, to: Coding) -> list[npt.NDArray[np.uint8]]:
-    """Orders of a label's states for trees that tell `target`, each of shape (of.size,).
+def label_ranks(codes: Codes, column: int, target: int, of: int, to: int) -> list[npt.NDArray[np.uint8]]:
+    """Orders of a label's `of` states for trees that tell `target`, which has `to`; each of shape (of,).
 
     States are ordered along the first two principal components of the target's shares within them, each row counting
     once (Coppersmith, Hong, Hosking 1999).
     """
-    y, size = codes[:, target].astype(np.int64), to.size
+    y, size = codes[:, target].astype(np.int64), to
     if size > _COARSE:
         held = np.bincount(y, minlength=size)
         y = np.minimum((np.cumsum(held) - held / 2) * _COARSE // len(y), _COARSE - 1).astype(np.int64)[y]
         size = _COARSE
-    counts = np.bincount(codes[:, column].astype(np.int64) * size + y, minlength=of.size * size).reshape(-1, size)
+    counts = np.bincount(codes[:, column].astype(np.int64) * size + y, minlength=of * size).reshape(-1, size)
     held, overall = counts.sum(axis=1), counts.sum(axis=0) / len(y)
     shares = (counts + _PRIOR * overall) / (held + _PRIOR)[:, None] - overall  # shrunk, for states with few rows
     scaled = shares / np.sqrt(np.maximum(overall, 1e-12)) * np.sqrt(held)[:, None]
     directions = np.linalg.svd(scaled, full_matrices=False)[2]
-    return [_ranks(shares @ direction) for direction in directions[: 2 if of.size > 3 else 1]]
+    return [_ranks(shares @ direction) for direction in directions[: 2 if of > 3 else 1]]
 
 
 def _ranks(scores: Floats) -> npt.NDArray[np.uint8]:

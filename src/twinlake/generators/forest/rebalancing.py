@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError, listed, nearest
 from twinlake.generators.forest.conditions import Conditioned, Effort
-from twinlake.generators.forest.generator import ForestModel
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.predicate import Predicate
+from twinlake.generators.siblings import Siblings
 from twinlake.random import stream
 
 Floats = npt.NDArray[np.float64]
@@ -67,12 +68,17 @@ class Rebalanced:
         """What each draw of each class took."""
         return [effort for m in self.classes for effort in m.efforts]
 
-    def sample(self, rows: int, *, context: pa.Table | None, rng: np.random.Generator) -> pa.Table:
+    def sample(
+        self, rows: int, *, context: pa.Table | None, siblings: Siblings | None = None, rng: np.random.Generator
+    ) -> pa.Table:
         """Draw rows; as many of each class as its share says, up to one."""
         ends = np.floor(np.cumsum(self.shares) / self.shares.sum() * rows + rng.random() * (1 - 1e-9)).astype(np.int64)
         ends[-1] = rows
         counts = np.diff(ends, prepend=0)
-        drawn = [m.sample(int(n), context=context, rng=rng) for m, n in zip(self.classes, counts, strict=True)]
+        drawn = [
+            m.sample(int(n), context=context, siblings=siblings, rng=rng)
+            for m, n in zip(self.classes, counts, strict=True)
+        ]
         return pa.concat_tables(drawn).take(pa.array(rng.permutation(rows))).combine_chunks()
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,245 @@
+"""Rows of one parent as a sequence: the column that orders them becomes a beginning and steps, repeats become flags.
+
+A step is never below 0, so order never runs backwards where it never did; nor does it leave what a column of the
+context bounds, if it never did: visits lie between birth and the last contact. A column of many values that often
+holds what the row before it holds gets a flag that says so, for trees hardly tell such a thing one value at a time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinlake.generators.arrays import one
+from twinlake.generators.relations.kinds import gap_type
+from twinlake.generators.relations.ruler import Ruler, is_measure
+from twinlake.generators.saved import table_from_json, table_to_json
+from twinlake.generators.siblings import Siblings
+from twinlake.generators.states.census import Ints, K
+from twinlake.hashing import hash_values
+from twinlake.schema import Column, Kind, Table
+
+Flags = npt.NDArray[np.bool_]
+_MANY = 24  # values: a column with fewer is told well enough by what the row before holds
+_OFTEN = 0.05  # share of rows that repeat the row before, from which on a flag is worth it
+_BEYOND_CHANCE = 2.0
+_STRANGERS = 0.02  # share of strangers' pairs that break a bound, for it to tell anything
+FIRST, GAP, REPEAT = "first", "gap", "repeats"
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """How rows of a table become rows of a sequence.
+
+    Attributes:
+        table: the table; its `order_by` is what was found to be an order.
+        decimals: of the order column.
+        repeats: columns that have a flag.
+        floor: a column of the context that the order column is never below, or None.
+        ceiling: one that it is never above, or None.
+    """
+
+    table: Table
+    decimals: int = 0
+    repeats: tuple[str, ...] = ()
+    floor: str | None = None
+    ceiling: str | None = None
+    names: Mapping[tuple[str, str], str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Name the columns that are made."""
+        wanted = [(FIRST, self.table.order_by or ""), (GAP, self.table.order_by or "")]
+        wanted += [(REPEAT, c) for c in self.repeats]
+        object.__setattr__(self, "names", _fresh(wanted, set(self.table.names)))
+
+    @classmethod
+    def learn(cls, data: pa.Table, table: Table, siblings: Siblings, context: pa.Table | None) -> Self:
+        """The order of these rows and its bounds, and which of their columns repeat."""
+        ruler = None if table.order_by is None else _ruler(one(data[table.order_by]))
+        repeats = tuple(n for n in table.names if n != table.order_by and _repeats_often(one(data[n]), siblings))
+        if ruler is None or table.order_by is None:
+            return cls(replace(table, order_by=None), 0, repeats)
+        floor, ceiling = _bounds(ruler, one(data[table.order_by]), context)
+        return cls(table, ruler.decimals, repeats, floor, ceiling)
+
+    @property
+    def order(self) -> str | None:
+        """The column that orders rows."""
+        return self.table.order_by
+
+    @property
+    def ruler(self) -> Ruler:
+        """How cells of the order column are read; only where there is one."""
+        assert self.order is not None
+        return Ruler(self.table[self.order].type, self.decimals)
+
+    @property
+    def gap_ruler(self) -> Ruler:
+        """How steps are read."""
+        return Ruler(gap_type(self.ruler.type), self.decimals)
+
+    @property
+    def first_ruler(self) -> Ruler:
+        """How beginnings are read: as they are, or from the floor on."""
+        return self.ruler if self.floor is None else self.gap_ruler
+
+    def bound(self, name: str | None, context: pa.Table | None, *, rows: int) -> Ints:
+        """Ticks of a bound in each row, shape (rows,); 0 where there is none."""
+        if name is None or context is None:
+            return np.zeros(rows, np.int64)
+        cells = one(context[name])
+        return Ruler(cells.type, self.decimals).read(cells)[0]
+
+    @property
+    def unrolled(self) -> Table:
+        """The columns that are learnt in place of the table's."""
+        columns = list[Column]()
+        for column in self.table.columns:
+            if column.name == self.order:
+                columns.append(Column(self.names[FIRST, column.name], self.first_ruler.type, kind=Kind.NUMBER))
+                columns.append(Column(self.names[GAP, column.name], self.gap_ruler.type, kind=Kind.NUMBER))
+                continue
+            if column.name in self.repeats:
+                columns.append(Column(self.names[REPEAT, column.name], pa.bool_()))
+            columns.append(column)
+        return Table(self.table.name, tuple(columns))
+
+    def unroll(self, data: pa.Table, siblings: Siblings, context: pa.Table | None) -> pa.Table:
+        """Rows of the table as rows of `unrolled`."""
+        cells = {n: one(data[n]) for n in self.table.names}
+        begins = np.zeros(data.num_rows, np.bool_)
+        begins[siblings.starts[:-1]] = True
+        if self.order is not None:
+            ticks, valid = self.ruler.read(cells[self.order])
+            back, known = np.roll(ticks, 1), np.roll(valid, 1)
+            low = self.bound(self.floor, context, rows=data.num_rows)
+            cells[self.names[FIRST, self.order]] = self.first_ruler.write(ticks - low, valid & begins)
+            cells[self.names[GAP, self.order]] = self.gap_ruler.write(ticks - back, valid & known & ~begins)
+        for name in self.repeats:
+            cells[self.names[REPEAT, name]] = pa.array(_repeating(cells[name], begins))
+        return pa.table({n: cells[n] for n in self.unrolled.names})
+
+    def roll(self, drawn: pa.Table, repeated: Mapping[str, Flags], moments: tuple[Ints, Flags]) -> pa.Table:
+        """Rows of `unrolled` as rows of the table.
+
+        Args:
+            drawn: rows of `unrolled`.
+            repeated: for columns with a flag, which rows hold what the row before holds, shape (rows,).
+            moments: ticks of the order column and where they are there, both of shape (rows,).
+        """
+        cells = {n: one(drawn[n]) for n in drawn.column_names}
+        if self.order is not None:
+            cells[self.order] = self.ruler.write(*moments)
+        for name, again in repeated.items():
+            origin = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))
+            cells[name] = cells[name].take(pa.array(origin))
+        return pa.table({n: cells[n] for n in self.table.names})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: names and types."""
+        table = table_to_json(self.table)
+        return {
+            "table": table,
+            "order_by": self.order,
+            "decimals": self.decimals,
+            "repeats": list(self.repeats),
+            "floor": self.floor,
+            "ceiling": self.ceiling,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The sequence that `to_json` wrote."""
+        table = replace(table_from_json(data["table"]), order_by=data["order_by"])
+        return cls(table, int(data["decimals"]), tuple(data["repeats"]), data["floor"], data["ceiling"])
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """States that are not drawn: where column `flag` holds `when`, `target` is what column `source` holds.
+
+    Without a source it is `state`.
+    """
+
+    target: int
+    flag: int
+    when: int
+    source: int = -1
+    state: int = 0
+
+    def apply(self, codes: npt.NDArray[np.int32]) -> None:
+        """Put the states in place; `codes` are rows."""
+        there = self.rows(codes)
+        codes[there, self.target] = self.state if self.source < 0 else codes[there, self.source]
+
+    def rows(self, codes: npt.NDArray[np.int32]) -> Flags:
+        """The rows that are forced, shape (rows,)."""
+        return np.asarray(codes[:, self.flag] == self.when)
+
+    def to_json(self) -> dict[str, int]:
+        """Plain values."""
+        return asdict(self)
+
+
+def _ruler(cells: pa.Array) -> Ruler | None:
+    if not is_measure(cells.type):
+        return None
+    some = cells.take(pa.array(np.linspace(0, len(cells) - 1, 2_048).astype(np.int64))) if len(cells) else cells
+    ruler = Ruler.fitting(some)
+    return ruler if ruler is not None and ruler.fits(cells) else None
+
+
+def _bounds(ruler: Ruler, order: pa.Array, context: pa.Table | None) -> tuple[str | None, str | None]:
+    """Columns of the context that the order is never below and never above, of several the closest."""
+    ticks, valid = ruler.read(order)
+    best: dict[bool, tuple[float, str]] = {}
+    for name in context.column_names if context is not None else ():
+        assert context is not None
+        if (bound := _comparable(ruler, one(context[name]))) is None:
+            continue
+        for above in (False, True):
+            room = (bound - ticks if above else ticks - bound)[valid]
+            strangers = np.roll(bound, len(bound) // 2)[valid] - ticks[valid]
+            often = float((strangers < 0 if above else strangers > 0).mean()) if len(room) else 0.0
+            if often >= _STRANGERS and room.min() >= 0:
+                best[above] = min(best.get(above, (np.inf, "")), (float(np.median(room)), name))
+    return best.get(False, (0, None))[1], best.get(True, (0, None))[1]
+
+
+def _comparable(ruler: Ruler, cells: pa.Array) -> Ints | None:
+    """Ticks of a column on the same scale, if it is one and has no nulls."""
+    alike = cells.type == ruler.type or (pa.types.is_integer(cells.type) and pa.types.is_integer(ruler.type))
+    own = Ruler(cells.type, ruler.decimals)
+    return own.read(cells)[0] if alike and not cells.null_count and own.fits(cells) else None
+
+
+def _repeats_often(cells: pa.Array, siblings: Siblings) -> bool:
+    """Whether a column of many values repeats the row before much more often than strangers would."""
+    begins = np.zeros(len(cells), np.bool_)
+    begins[siblings.starts[:-1]] = True
+    if len(cells) - int(begins.sum()) < K * _MANY:
+        return False
+    counts = np.unique(hash_values(cells), return_counts=True)[1]
+    if len(counts) <= _MANY:
+        return False
+    chance = float(((counts / len(cells)) ** 2).sum())
+    return float(_repeating(cells, begins)[~begins].mean()) >= max(_OFTEN, _BEYOND_CHANCE * chance)
+
+
+def _repeating(cells: pa.Array, begins: Flags) -> Flags:
+    hashes, valid = hash_values(cells), np.asarray(cells.is_valid().to_numpy(zero_copy_only=False))
+    return np.asarray((hashes == np.roll(hashes, 1)) & valid & np.roll(valid, 1) & ~begins)
+
+
+def _fresh(wanted: list[tuple[str, str]], used: set[str]) -> dict[tuple[str, str], str]:
+    found = {}
+    for kind, name in wanted:
+        fresh = f"{name} {kind}"
+        while fresh in used:
+            fresh += "'"
+        used.add(fresh)
+        found[kind, name] = fresh
+    return found

@@ -1,0 +1,316 @@
+"""Drawing sequences: a row of every parent at a time, each column given its own row's and what the past tells."""
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Several
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinlake.generators.arrays import one
+from twinlake.generators.forest.coding import Coding
+from twinlake.generators.forest.past import BEGUN, LEFT, Memory, Past
+from twinlake.generators.forest.sequence import FIRST, GAP, REPEAT, Forced, Sequence
+from twinlake.generators.siblings import Siblings
+from twinlake.generators.states.alphabet import Codes, alphabet_from_json
+from twinlake.generators.states.census import Ints
+from twinlake.generators.states.quantity import Quantity
+from twinlake.hashing import Hashes
+
+_REDRAWS = 8  # of a step that leaves its bounds
+_ROWS = 65_536  # whose past is worked out at a time
+Flags = npt.NDArray[np.bool_]
+Draw = Callable[[int, Codes], Codes]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How the rows of one parent follow one another.
+
+    Attributes:
+        sequence: what is learnt in place of the order column, and which columns repeat.
+        past: what a row sees of those before it.
+        forced: states that are not drawn, by the column that they are of.
+        moments: how values of the order column are coded; None where there is none.
+        rooms: how what is left up to the ceiling is coded; None where there is none.
+        gaps: how steps are coded; None where there are none.
+    """
+
+    sequence: Sequence
+    past: Past
+    forced: Mapping[int, Forced]
+    moments: Coding | None = None
+    rooms: Coding | None = None
+    gaps: Coding | None = None
+
+    @classmethod
+    def learn(
+        cls, sequence: Sequence, codings: Several[Coding], codes: Codes, times: "Times | None",
+        units: Hashes | None, *, k: int,
+    ) -> Self:  # fmt: skip
+        """The series of rows with these codes, shape (rows, context and drawn columns)."""
+        names = sequence.unrolled.names
+        given = len(codings) - len(names)
+        own = codings[given:]
+        place = {name: given + i for i, name in enumerate(names)}
+        moments, rooms, gaps = None, None, None
+        if times is not None:
+            moments = Coding(Quantity.learn(sequence.ruler.write(times.now, times.valid), units, k=k))
+            gaps = codings[place[sequence.names[GAP, sequence.order or ""]]]
+            if sequence.ceiling is not None:
+                rooms = Coding(Quantity.learn(sequence.gap_ruler.write(times.room, times.begun), units, k=k))
+        past = Past.over(
+            given, codes[:, given:], [c.size for c in own], [c.ordinal for c in own],
+            moments=_size(moments), rooms=_size(rooms), gaps=_size(gaps),
+        )  # fmt: skip
+        forced = {f.target: f for f in _forced(sequence, past, place, codings)}
+        return cls(sequence, past, forced, moments, rooms, gaps)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The columns that are drawn first: a beginning and the step."""
+        return tuple(self._place(kind, self.sequence.order) for kind in (FIRST, GAP)) if self.sequence.order else ()
+
+    @property
+    def flags(self) -> dict[int, int]:
+        """The flag that must be drawn before each column that repeats."""
+        return {self._place("", n): self._place(REPEAT, n) for n in self.sequence.repeats}
+
+    def _place(self, kind: str, name: str | None) -> int:
+        wanted = self.sequence.names[kind, name or ""] if kind else name or ""
+        return self.past.given + self.sequence.unrolled.names.index(wanted)
+
+    def seen(self, codes: Codes, times: "Times | None", siblings: Siblings, rows: Ints) -> Codes:
+        """Codes with the columns of the past, for some rows, ascending; shape (len(rows), all columns).
+
+        Args:
+            codes: of real rows, shape (rows, context and drawn columns).
+            times: values of the order column.
+            siblings: which rows follow one another.
+            rows: the rows that are wanted.
+        """
+        told = np.zeros((len(codes), 3), np.int32)
+        if times is not None and self.moments is not None:
+            told[:, 0] = self.moments.encode(self.sequence.ruler.write(times.now, times.valid))
+            self.tell(told[:, 1], told[:, 2], times)
+        found = np.empty((len(rows), self.past.width), np.int32, order="F")
+        begin = 0
+        for start, stop in _batches(siblings):
+            low, high = int(siblings.starts[start]), int(siblings.starts[stop])
+            end = begin + int(np.searchsorted(rows[begin:], high))
+            if end > begin:
+                part = Siblings(siblings.starts[start : stop + 1] - low)
+                here = self._seen(codes[low:high], told[low:high], part)
+                found[begin:end] = here[rows[begin:end] - low]
+            begin = end
+        return found
+
+    def tell(self, room: Codes, pace: Codes, times: "Times") -> None:
+        """Put what is left up to the ceiling, and what of it each row may take, in place."""
+        if self.rooms is None or self.gaps is None:
+            return
+        ruler, begun = self.sequence.gap_ruler, times.begun
+        each = times.room // (times.left + 1)
+        room[:] = np.where(begun, self.rooms.encode(ruler.write(times.room, begun)), self.rooms.size)
+        pace[:] = np.where(begun, self.gaps.encode(ruler.write(each, begun)), self.gaps.size)
+
+    def _seen(self, codes: Codes, told: Codes, siblings: Siblings) -> Codes:
+        found, memory = np.empty((len(codes), self.past.width), np.int32), Memory(self.past, siblings)
+        while memory.count:
+            rows = memory.rows
+            now = self._now(codes, rows)
+            memory.look(now)
+            for column in self.past.labels:
+                memory.drawn(now, self.past.given + column)
+            now[:, self.past.moment] = told[rows, 0]
+            now[:, self.past.room : self.past.room + 2] = told[rows, 1:]
+            memory.keep(now)
+            found[rows] = now
+        return found
+
+    def _now(self, codes: Codes, rows: Ints) -> Codes:
+        now = np.zeros((len(rows), self.past.width), np.int32, order="F")
+        now[:, : self.past.at] = codes[rows]
+        return now
+
+    def fill(
+        self, codes: Codes, siblings: Siblings, columns: Several[int], draw: Draw, *, context: pa.Table | None,
+        codings: Several[Coding], rng: np.random.Generator,
+    ) -> tuple[Ints, Flags]:  # fmt: skip
+        """Draw sequences in place; returns ticks of the order column and where they are there, shape (rows,).
+
+        Args:
+            codes: shape (rows, context and drawn columns), the context filled.
+            siblings: which rows follow one another.
+            columns: the drawn columns in their order.
+            draw: gives the states of one column for rows with all columns.
+            context: the rows' context, for the bounds of their order.
+            codings: of all columns.
+            rng: decides where in a state a step lies.
+        """
+        memory, clock = Memory(self.past, siblings), _Clock(self, context, codings, draw, rng, rows=len(codes))
+        while memory.count:
+            rows = memory.rows
+            now = self._now(codes, rows)
+            memory.look(now)
+            clock.look(now, rows)
+            for column in columns:
+                now[:, column] = draw(column, now)
+                if (forced := self.forced.get(column)) is not None:
+                    forced.apply(now)
+                memory.drawn(now, column)
+                clock.drawn(now, rows, column)
+            memory.keep(now)
+            codes[rows] = now[:, : self.past.at]
+        return clock.ticks, clock.valid
+
+    def rolled(self, drawn: pa.Table, codes: Codes, moments: tuple[Ints, Flags]) -> pa.Table:
+        """Drawn rows as rows of the table; see `Sequence.roll`."""
+        repeated = {}
+        for target, flag in self.flags.items():
+            name = self.sequence.unrolled.names[target - self.past.given]
+            repeated[name] = Forced(target, flag, self.forced[target].when).rows(codes)
+        return self.sequence.roll(drawn, repeated, moments)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "sequence": self.sequence.to_json(),
+            "past": self.past.to_json(),
+            "forced": [f.to_json() for f in self.forced.values()],
+            "moments": None if self.moments is None else self.moments.alphabet.to_json(),
+            "rooms": None if self.rooms is None else self.rooms.alphabet.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], codings: Several[Coding]) -> Self:
+        """The series that `to_json` wrote; `codings` are those of the columns."""
+        moments, rooms = (
+            None if data[k] is None else Coding(alphabet_from_json(data[k])) for k in ("moments", "rooms")
+        )
+        forced = {f["target"]: Forced(**f) for f in data["forced"]}
+        series = cls(Sequence.from_json(data["sequence"]), Past.from_json(data["past"]), forced, moments, rooms)
+        return replace(series, gaps=codings[series.order[1]] if series.order else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Values of the order column, and what is left at the row before; all of shape (rows,).
+
+    Attributes:
+        now: ticks.
+        valid: where they are there.
+        begun: rows that have one before them, both with a value.
+        room: ticks from the row before up to the ceiling; 0 where there is none.
+        left: how many rows follow.
+    """
+
+    now: Ints
+    valid: Flags
+    begun: Flags
+    room: Ints
+    left: Ints
+
+    @classmethod
+    def of(cls, sequence: Sequence, data: pa.Table, siblings: Siblings, context: pa.Table | None) -> "Times | None":
+        """Those of real rows; None where no column orders them."""
+        if sequence.order is None:
+            return None
+        now, valid = sequence.ruler.read(one(data[sequence.order]))
+        begun = valid & np.roll(valid, 1)
+        begun[siblings.starts[:-1]] = False
+        ceiling = sequence.bound(sequence.ceiling, context, rows=len(now))
+        left = np.repeat(siblings.starts[1:], siblings.sizes) - 1 - np.arange(len(now))
+        return cls(now, valid, begun, np.where(begun, ceiling - np.roll(now, 1), 0), left)
+
+
+class _Clock:
+    """The order column's value in every sequence: where it began, and the steps since."""
+
+    def __init__(
+        self, series: Series, context: pa.Table | None, codings: Several[Coding], draw: Draw,
+        rng: np.random.Generator, *, rows: int,
+    ) -> None:  # fmt: skip
+        self.ticks, self.valid = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
+        self._series, self._codings, self._draw, self._rng = series, codings, draw, rng
+        sequence = series.sequence
+        self._floor = sequence.bound(sequence.floor, context, rows=rows)
+        self._ceiling = None if sequence.ceiling is None else sequence.bound(sequence.ceiling, context, rows=rows)
+
+    def look(self, now: Codes, rows: Ints) -> None:
+        """Tell what is left up to the ceiling."""
+        past = self._series.past
+        if self._series.moments is None:
+            return
+        begun = np.zeros(len(rows), np.bool_) if not now[0, past.at + BEGUN] else self.valid[rows - 1]
+        room = np.zeros(len(rows), np.int64)
+        if self._ceiling is not None:
+            room = np.where(begun, self._ceiling[rows] - self.ticks[rows - 1], 0)
+        times = Times(self.ticks[rows], self.valid[rows], begun, room, now[:, past.at + LEFT].astype(np.int64))
+        self._series.tell(now[:, past.room], now[:, past.room + 1], times)
+
+    def drawn(self, now: Codes, rows: Ints, column: int) -> None:
+        """Once the step is drawn, move on and tell the value."""
+        series = self._series
+        if series.moments is None or column != series.order[1]:
+            return
+        begun = bool(now[0, series.past.at + BEGUN])  # all rows of a call stand at the same step
+        ticks, valid = self._moved(now, rows, begun=begun)
+        for _ in range(_REDRAWS):
+            over = self._over(ticks, rows)
+            if not len(over):
+                break
+            again, target = np.asfortranarray(now[over]), series.order[int(begun)]
+            again[:, target] = self._draw(target, again)
+            now[over, target] = again[:, target]
+            ticks[over], valid[over] = self._moved(again, rows[over], begun=begun)
+        if self._ceiling is not None:
+            ticks = np.minimum(ticks, self._ceiling[rows])
+        self.ticks[rows], self.valid[rows] = ticks, valid
+        now[:, series.past.moment] = series.moments.encode(series.sequence.ruler.write(ticks, valid))
+
+    def _moved(self, now: Codes, rows: Ints, *, begun: bool) -> tuple[Ints, Flags]:
+        """Ticks after the step that was drawn, or where a sequence begins; never below the floor."""
+        series = self._series
+        ruler = series.sequence.gap_ruler if begun else series.sequence.first_ruler
+        moved, there = ruler.read(self._codings[series.order[begun]].decode(now[:, series.order[begun]], self._rng))
+        if begun:
+            return self.ticks[rows - 1] + np.maximum(moved, 0), self.valid[rows - 1] & there
+        return (moved if series.sequence.floor is None else self._floor[rows] + np.maximum(moved, 0)), there
+
+    def _over(self, ticks: Ints, rows: Ints) -> Ints:
+        return np.flatnonzero(ticks > self._ceiling[rows]) if self._ceiling is not None else np.zeros(0, np.int64)
+
+
+def _forced(sequence: Sequence, past: Past, place: dict[str, int], codings: Several[Coding]) -> Iterator[Forced]:
+    begun = past.at + BEGUN
+    if sequence.order is not None:
+        for kind, when in ((FIRST, 1), (GAP, 0)):
+            target = place[sequence.names[kind, sequence.order]]
+            yield Forced(target, begun, when, state=_code(codings[target], None, sequence, place, target))
+    for name in sequence.repeats:
+        flag = place[sequence.names[REPEAT, name]]
+        yes, no = (_code(codings[flag], value, sequence, place, flag) for value in (True, False))
+        yield Forced(flag, begun, 0, state=no)
+        yield Forced(place[name], flag, yes, source=past.lag(place[name]))
+
+
+def _size(coding: Coding | None) -> int:
+    return 0 if coding is None else coding.size
+
+
+def _code(coding: Coding, value: bool | None, sequence: Sequence, place: dict[str, int], column: int) -> int:
+    name = next(n for n, p in place.items() if p == column)
+    return int(coding.encode(pa.array([value], sequence.unrolled[name].type))[0])
+
+
+def _batches(siblings: Siblings) -> Iterator[tuple[int, int]]:
+    """Runs from one number to another that have about so many rows together."""
+    start, runs = 0, len(siblings.starts) - 1
+    while start < runs:
+        stop = int(np.searchsorted(siblings.starts, siblings.starts[start] + _ROWS))
+        stop = min(max(stop, start + 1), runs)
+        yield start, stop
+        start = stop
