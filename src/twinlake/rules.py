@@ -156,9 +156,7 @@ def bind(read: Reading, types: Sequence[pa.DataType]) -> None:
 
 
 @lru_cache(maxsize=4096)
-def read_rule(
-    sql: str, table: str, own: tuple[str, ...], parents: tuple[tuple[str, tuple[str, ...]], ...]
-) -> Reading:
+def read_rule(sql: str, table: str, own: tuple[str, ...], parents: tuple[tuple[str, tuple[str, ...]], ...]) -> Reading:
     """A rule of a table with these columns, whose parents have those; raises DataError, see `make_rule`."""
     root = parse(sql)
     scope = dict(parents)
