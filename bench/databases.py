@@ -39,7 +39,9 @@ class Database:
         not_followed: references that are ordinary columns here, as `table: columns`.
         order_by: the column that orders the rows of one parent, by table.
         rows: of a table at most, drawn at random.
+        units: about so many at most, drawn at random.
         told_apart: whether the AUCs are measured, or only keys, references and children per parent.
+        peer: whether SDV's HMA learns it too.
     """
 
     name: str
@@ -55,7 +57,9 @@ class Database:
     not_followed: tuple[str, ...] = ()
     order_by: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    units: int | None = None
     told_apart: bool = True
+    peer: bool = False
 
     def read(self, folder: Path, *, rows: int | None = None) -> Tables:
         """The tables without a single orphan: what points nowhere is set to null, or left out where it can't be.
@@ -70,8 +74,10 @@ class Database:
         data = {name: self._rows(folder, name) for name in names}
         tables = [self._table(name, told, data[name], set(names)) for name in names]
         whole = Tables(Schema(tuple(tables)), _linked(tables, data))
-        most = max(whole.rows(t.name) for t in tables if not t.public)
-        return whole if rows is None or rows >= most else part(whole, self.unit, share=1 - rows / most, seed=0)
+        share = 1.0 if self.units is None else self.units / whole.rows(self.unit)
+        if rows is not None:
+            share = min(share, rows / max(whole.rows(t.name) for t in tables if not t.public))
+        return whole if share >= 1 else part(whole, self.unit, share=1 - share, seed=derive(0, "rows", self.name))
 
     def _rows(self, folder: Path, name: str) -> pa.Table:
         read = pq.read_table(folder / self.folder / f"{name}.parquet").replace_schema_metadata(None)
@@ -164,6 +170,10 @@ DATABASES = {
         Database(
             "fielding", "lahman", "People", only=("People", "Fielding"), columns={"People": _PLAYER},
             order_by={"Fielding": "yearID"},
+        ),
+        Database(
+            "subjects+events", "nafld", "subjects", only=("subjects", "events"), left_out={"subjects": ("case_id",)},
+            keys={"events": ()}, order_by={"events": "days"}, units=4_000, peer=True,
         ),
         Database("lahman", "lahman", "People", told_apart=False),
         Database(

@@ -127,19 +127,14 @@ def _joined(tables: Tables, name: str, rows: Codes, path: tuple[str, ...]) -> pa
     columns = {n: own[n].take(at) for n in own.column_names}
     for reference in table.references:
         parent = reference.table
+        if path.count(parent) > 1:  # a row's own parent in a tree is told, not that one's: it would never end
+            continue
         there = found_at(tables[name], tables[parent], reference)
-        beside = np.where(missing, -1, np.maximum(there, -1)[np.where(missing, 0, rows)] if len(there) else -1)
-        # a table that is met again is not followed further: it would never end
-        found = _joined(tables, parent, beside, (*path, parent)) if parent not in path else _plain(
-            columns_of(tables, parent), beside
-        )
+        beside = np.append(np.maximum(there, -1), -1)[rows]  # the row -1 is nowhere, and so are its parents
         head = f"{parent}({', '.join(reference.columns)})"
+        found = _joined(tables, parent, beside, (*path, parent))
         columns |= {f"{head}.{n}": found[n] for n in found.column_names}
     return pa.table(columns)
-
-
-def _plain(data: pa.Table, rows: Codes) -> pa.Table:
-    return data.take(pa.array(np.maximum(rows, 0), mask=rows < 0))
 
 
 def _summaries(data: pa.Table, at: Codes, parents: int, *, child: str, levels: Levels) -> dict[str, Floats]:
@@ -160,9 +155,7 @@ def _summaries(data: pa.Table, at: Codes, parents: int, *, child: str, levels: L
 def _shares(column: pa.ChunkedArray, of: Codes, count: Floats, levels: pa.Array, name: str) -> dict[str, Floats]:
     place = np.asarray(pc.fill_null(pc.index_in(column.cast(pa.string()), value_set=levels), -1))
     with np.errstate(invalid="ignore"):
-        return {
-            f"{name} is {i}": np.bincount(of[place == i], minlength=len(count)) / count for i in range(len(levels))
-        }
+        return {f"{name} is {i}": np.bincount(of[place == i], minlength=len(count)) / count for i in range(len(levels))}
 
 
 def _ranks(column: pa.ChunkedArray, of: Column) -> Floats:

@@ -13,8 +13,16 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.joins import (
-    Levels, Steps, beside_parents, beside_previous, found_at, frequent, referring, steps, with_children,
-)  # fmt: skip
+    Levels,
+    Steps,
+    beside_parents,
+    beside_previous,
+    found_at,
+    frequent,
+    referring,
+    steps,
+    with_children,
+)
 from twinlake.columns import Codes, is_quantity, labels, numbers
 from twinlake.hashing import Hashes, hash_rows
 from twinlake.random import integer_seed, stream
@@ -27,13 +35,20 @@ LEAST = 500  # rows of each side from which on they are told apart
 FOLDS = 3
 
 
-def judge_database(
-    held: Tables, twin: Tables, unit: str, *, seed: int, told_apart: bool = True
-) -> dict[str, float]:  # fmt: skip
-    """All measures by name: `orphans`, `repeated`, `children`, `joined`, `parents`, `lag`, each of a table or reference.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A measure of the twin, and the same of the learnt half in its place: the floor. NaN where there is none."""
 
-    `orphans labs: id -> subjects(id)` are rows, `repeated labs` keys beyond their first; `children` is the total
-    variation distance of children per parent; the others are AUCs, .5 where twin and held-out rows can't be told apart.
+    value: float
+    floor: float = float("nan")
+
+
+def judge_database(held: Tables, twin: Tables, unit: str, *, seed: int, told_apart: bool = True) -> dict[str, float]:
+    """All measures by name, each of a table or of a reference: `repeated labs`, `orphans labs: id -> subjects(id)`.
+
+    `orphans` are rows, `repeated` are keys beyond their first, `children` is a total variation distance; `joined` (with
+    all parents), `parents` (with what their children have in common) and `lag` (with the row before) are AUCs, .5 where
+    twin and held-out rows can't be told apart.
     """
     found = {f"repeated {t.name}": repeated(twin, t) for t in twin.schema if t.key}
     for table in twin.schema:
@@ -70,7 +85,7 @@ def children(held: Tables, twin: Tables, table: Table, reference: Reference) -> 
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-def apart(real: pa.Table, twin: pa.Table, groups: tuple[Hashes, Hashes], *, rng: np.random.Generator) -> float:
+def apart(real: pa.Table, twin: pa.Table, *, groups: tuple[Hashes, Hashes], rng: np.random.Generator) -> float:
     """How well LightGBM with its defaults tells two tables of the same columns apart: mean AUC of 3 folds.
 
     Rows of one unit (`groups`, shape (rows,) each) are in one fold: whoever is known by heart tells nothing.
@@ -105,7 +120,7 @@ def _apart(held: Tables, twin: Tables, unit: str, *, seed: int) -> dict[str, flo
             picks = [np.sort(rng.choice(len(v.rows), size, replace=False)) for v in views]
             frames = [v.show(p) for v, p in zip(views, picks, strict=True)]
             groups = [_of(u, table.name)[v.rows[p]] for u, v, p in zip(units, views, picks, strict=True)]
-            found[f"{what} {table.name}"] = apart(*frames, (groups[0], groups[1]), rng=rng)
+            found[f"{what} {table.name}"] = apart(frames[0], frames[1], groups=(groups[0], groups[1]), rng=rng)
     return found
 
 

@@ -92,7 +92,7 @@ def _qualities(runs: Mapping[str, Sequence[Run]]) -> str:
         cells = [_cell(good, q, runs.get(REAL, []) if name != REAL else []) for q in QUALITIES]
         copies = [np.mean([r.measures[f"copies_{s}"].value for r in good]) for s in ("learnt", "holdout")]
         rows.append([_bold(name), *cells, f"{100 * copies[0]:.2f} % ({100 * copies[1]:.2f} %)", str(len(good))])
-    return _table(rows)
+    return markdown(rows)
 
 
 def _cell(runs: Sequence[Run], quality: Quality, real: Sequence[Run]) -> str:
@@ -117,16 +117,16 @@ def _costs(runs: Mapping[str, Sequence[Run]]) -> str:
         if not cost:
             continue
         faster = "" if not base or name == "forest fast" else (
-            f"{_times(cost['fit_wall'] / base['fit_wall'])}, "
-            f"{_times(base['rows_per_second'] / cost['rows_per_second'])}"
+            f"{times(cost['fit_wall'] / base['fit_wall'])}, "
+            f"{times(base['rows_per_second'] / cost['rows_per_second'])}"
         )  # fmt: skip
         trained = f" ({cost['epochs']:.0f} epochs)" if "epochs" in cost else ""
         rows.append([
-            _bold(name), f"{_count(cost['fit_wall'])}{trained}", _count(cost["fit_cpu"]),
-            _count(cost["rows_per_second"]), _count(cost["written_per_second"]),
-            f"{cost['model_bytes'] / 1e6:.2f}", _count(cost["peak_mb"]), faster,
+            _bold(name), f"{count(cost['fit_wall'])}{trained}", count(cost["fit_cpu"]),
+            count(cost["rows_per_second"]), count(cost["written_per_second"]),
+            f"{cost['model_bytes'] / 1e6:.2f}", count(cost["peak_mb"]), faster,
         ])  # fmt: skip
-    return _table(rows)
+    return markdown(rows)
 
 
 def _mean_costs(runs: Sequence[Run]) -> dict[str, float]:
@@ -134,11 +134,12 @@ def _mean_costs(runs: Sequence[Run]) -> dict[str, float]:
     return {key: float(np.mean([c[key] for c in good])) for key in good[0]} if good else {}
 
 
-def _times(ratio: float) -> str:
-    return f"{ratio:,.1f}" if ratio < 10 else _count(ratio)
+def times(ratio: float) -> str:
+    """A ratio with three digits that matter, one place at least."""
+    return f"{ratio:,.1f}" if ratio < 10 else count(ratio)
 
 
-def _count(number: float) -> str:
+def count(number: float) -> str:
     """A number with three digits that matter."""
     if not number or math.isnan(number):
         return "–"
@@ -150,7 +151,8 @@ def _bold(name: str) -> str:
     return f"**{name}**" if name in PEERS and PEERS[name].ours else f"*{name}*" if name == REAL else name
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is its head."""
     head, *body = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
 
@@ -168,20 +170,22 @@ def _notes(world: str) -> list[str]:
 
 def _about(lab: Lab) -> str:
     return (
-        f"Made by `python bench/compare.py`. {_machine()}, {lab.cores} cores used, no GPU. Python "
-        f"{platform.python_version()}, {', '.join(_versions())}."
+        f"Made by `python bench/compare.py`. {machine()}, {lab.cores} cores used, no GPU. Python "
+        f"{platform.python_version()}, {', '.join([*versions(), ENGINE.replace('==', ' ')])}."
         + (f" At most {lab.rows:,} rows of each data set: a trial, not a result." if lab.rows else "")
     )
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The processor's name and the memory."""
     model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(encoding="utf-8"))
     size = f", {int(memory[1]) / 2**20:.0f} GB of memory" if memory else ""
     return (model[1].strip() if model else platform.processor() or "a CPU that does not say its name") + size
 
 
-def _versions() -> list[str]:
+def versions() -> list[str]:
+    """The packages that results depend on, each with its version."""
     names = ("twinlake", "numpy", "pyarrow", "numba", "lightgbm", "xgboost", "xgboost-cpu", "sdv", "torch")
     found = []
     for name in names:
@@ -189,7 +193,7 @@ def _versions() -> list[str]:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    return [*found, ENGINE.replace("==", " ")]
+    return found
 
 
 def _method(lab: Lab) -> str:
