@@ -11,6 +11,7 @@ measured. From Python: `from bench.relational import measure; measure("nafld")`.
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -121,9 +122,7 @@ def kept(
     rows: int | None, fresh: bool,
 ) -> Outcome:  # fmt: skip
     """What `measure` finds, with speeds; from its file where it was found before."""
-    names = ("databases", "joins", "ledger", "relational", "hma")
-    code = code_hash(ROOT / "src" / "twinlake", *(ROOT / "bench" / f"{n}.py" for n in names))
-    key = hashlib.sha256(json.dumps([code, dict(settings), rows], sort_keys=True).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([_code(), dict(settings), rows], sort_keys=True).encode()).hexdigest()[:12]
     file = home / "relational" / database.name / f"{generator.split()[-1].lower()}-{seed}-{key}.json"
     if file.is_file() and not fresh:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -157,6 +156,13 @@ def main() -> int:
     asked.out.write_text(page(results, rows=asked.rows, settings=settings), encoding="utf-8")
     print(f"wrote {asked.out}")
     return 0
+
+
+@functools.cache  # what runs is what was imported, whatever becomes of the files since
+def _code() -> str:
+    """What results depend on beside data and settings."""
+    names = ("databases", "joins", "ledger", "relational", "hma")
+    return code_hash(ROOT / "src" / "twinlake", *(ROOT / "bench" / f"{n}.py" for n in names))
 
 
 def _speed(model: RelationalModel, twin: Tables, out: Path, pool: Executor) -> float:

@@ -154,12 +154,13 @@ def _about(rows: int | None, settings: Mapping[str, Any]) -> str:
     )
 
 
+_UNITS = ", ".join(f"`{d.unit}` ({d.name})" for d in DATABASES.values())
 _METHOD = f"""\
 * **Halves.** A seed draws half of the root units to learn, with all that belongs to them; the other half judges. The
   twin has as many root units as were learnt. Numbers are means over seeds ± the half-width of their 95 % interval
-  (Student's t). Root units are
-  {", ".join(f"`{d.unit}` ({d.name})" for d in DATABASES.values())}. Rows that belong to nobody, and public tables, are learnt and held out alike. What points nowhere in the source is set to null beforehand,
-  or left out where it can't be.
+  (Student's t). Root units are {_UNITS}.
+  Rows that belong to nobody, and public tables, are learnt and held out alike. What points nowhere in the source is set
+  to null beforehand, or left out where it can't be.
 * **Floor**: the learnt half in the place of the twin, judged by the same code: real against real. A twin that is
   better than that by much would be a copy.
 * **Orphans** are rows that point to a row that is not there; **repeated keys** are counted beyond their first. The
