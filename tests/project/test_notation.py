@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinlake.project.notation import parse_reference, split_column, write_column, write_reference
+from twinlake.project.notation import (
+    parse_pointer,
+    parse_reference,
+    split_column,
+    write_column,
+    write_columns,
+    write_reference,
+)
 
 names = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1).filter(lambda s: s.strip() == s)
 
@@ -34,3 +41,9 @@ def test_any_column_survives_its_notation(table, column):
 def test_a_dot_in_a_table_name_is_understood_from_the_tables():
     assert split_column("a.b.c", ["a.b"]) == ("a.b", "c")
     assert split_column("a.b.c", ["a"]) == ("a", "b.c")
+
+
+@given(st.lists(names, min_size=1, max_size=3), names, st.lists(names, min_size=1, max_size=3))
+def test_a_reference_is_named_by_its_columns_or_as_a_whole(columns, table, to):
+    assert parse_pointer(write_columns(columns)) == (tuple(columns), None, None)
+    assert parse_pointer(write_reference(columns, table, to)) == (tuple(columns), table, tuple(to))

@@ -4,6 +4,7 @@ import pytest
 
 from twinlake.errors import ProjectError
 from twinlake.project import Rows, json_schema, read_pipeline
+from twinlake.schema import Orphans
 from twinlake.tables import canonical
 from twinlake.verdict import Severity
 
@@ -40,7 +41,7 @@ def test_every_mistake_is_told_in_one_go_each_at_its_line(tmp_path):
 
 def test_a_key_inside_a_table_is_checked_too(tmp_path):
     told = mistakes(tmp_path, "source: x\ntables:\n  people:\n    keys: id\n")
-    allowed = "key, references, order_by, public, generator, rules, unique, checks"
+    allowed = "key, references, orphans, order_by, public, generator, rules, unique, checks"
     assert told == f'clinic.yaml:4: unknown key "keys"; allowed are {allowed}. Did you mean "key"?'
 
 
@@ -133,3 +134,29 @@ def test_rows_are_a_multiple_or_a_number(text, rows, scale):
 def test_other_rows_are_refused(text):
     with pytest.raises(ValueError, match="allowed is a multiple"):
         Rows.parse(text)
+
+
+def test_orphans_are_handled_by_one_word_or_by_reference(tmp_path):
+    def orphans(text: str) -> object:
+        return (
+            read_pipeline(written(tmp_path, GOOD.replace("{key: id}", f"{{key: id, orphans: {text}}}")))
+            .tables["people"]
+            .orphans
+        )
+
+    assert orphans("drop") is Orphans.DROP
+    assert orphans("null") is orphans('"null"') is Orphans.NULL
+    assert orphans('{tail: null, "a, b": keep}') == {"tail": Orphans.NULL, "a, b": Orphans.KEEP}
+
+
+def test_an_unknown_way_to_handle_orphans_is_told_once_with_all_there_are(tmp_path):
+    ways = "no way to handle orphans; allowed are 'refuse', 'drop', 'null' and 'keep'."
+    for text, said in (
+        ("dorp", f'"dorp" is {ways} Did you mean "drop"?'),
+        ("{tail: dorp}", f'tail: "dorp" is {ways}'),
+        ("[[drop]]", f"this is {ways}"),
+    ):
+        told = mistakes(tmp_path, GOOD.replace("{key: id}", f"{{key: id, orphans: {text}}}"))
+        assert told == f"clinic.yaml:3: orphans: {said}"
+    told = mistakes(tmp_path, GOOD.replace("{key: id}", '{key: id, orphans: {"a ->": drop}}'))
+    assert 'reference "a ->" can\'t be read' in told

@@ -63,11 +63,14 @@ def check(name: str | None, json_schema: bool) -> None:
         return
     with sentences():
         names = [name] if name else sorted(f.stem for f in Layout.find(Path.cwd()).pipelines.glob("*.yaml"))
-        found = {n: preflight(n) for n in names}
+        notes: dict[str, list[str]] = {n: [] for n in names}
+        found = {n: preflight(n, note=notes[n].append) for n in names}
     for pipeline, mistakes in found.items():
         click.echo(f"{pipeline}: {'ready to run' if not mistakes else f'{len(mistakes)} to mend'}")
         for mistake in mistakes:
             click.echo(f"  {mistake}")
+        for sentence in notes[pipeline]:
+            click.echo(f"  note: {sentence}")
     sys.exit(MISTAKE if any(found.values()) else 0)
 
 

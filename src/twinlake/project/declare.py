@@ -6,10 +6,10 @@ from dataclasses import replace
 import pyarrow as pa
 
 from twinlake.errors import DataError, ProjectError, TwinlakeError, listed, nearest
-from twinlake.project.notation import parse_reference, split_column
+from twinlake.project.notation import parse_pointer, parse_reference, split_column
 from twinlake.project.pipeline import ColumnChoice, Pipeline, TableChoice
 from twinlake.rules import check_types, make_rule, parent_columns
-from twinlake.schema import Column, Kind, Origin, Reference, Schema, Table
+from twinlake.schema import Column, Kind, Origin, Orphans, Reference, Schema, Table
 from twinlake.types import is_discrete, type_name
 
 _SUITED: dict[str, Callable[[pa.DataType], bool]] = {
@@ -110,7 +110,7 @@ def _table(table: Table, pipeline: Pipeline, keyed: list[Table], columns: dict[t
         columns=tuple(
             _column(c, columns.get((table.name, c.name), ColumnChoice()), c.name in table.key) for c in table.columns
         ),
-        references=references,
+        references=tuple(replace(r, orphans=_handling(choice, r)) for r in references),
         order_by=choice.order_by or table.order_by,
         public=choice.public,
         unique=table.unique if choice.checks else (),
@@ -137,6 +137,18 @@ def _ruled(schema: Schema, pipeline: Pipeline) -> Schema:
     if mistakes:
         raise ProjectError(mistakes)
     return Schema(tuple(tables))
+
+
+def _handling(choice: TableChoice, reference: Reference) -> Orphans:
+    if isinstance(choice.orphans, Orphans):
+        return choice.orphans
+    return next((how for text, how in choice.orphans.items() if points(text, reference)), Orphans.REFUSE)
+
+
+def points(text: str, reference: Reference) -> bool:
+    """Whether a text such as `ward, site` or `ward, site -> wards` names the reference."""
+    columns, table, to = parse_pointer(text)
+    return columns == reference.columns and table in (None, reference.table) and to in (None, reference.to)
 
 
 def _reference(text: str, table: Table, keyed: list[Table], pipeline: Pipeline) -> Reference:

@@ -18,7 +18,7 @@ def parse_reference(text: str) -> tuple[tuple[str, ...], str, tuple[str, ...] | 
 
 
 def parse_pointer(text: str) -> tuple[tuple[str, ...], str | None, tuple[str, ...] | None]:
-    """What names a reference of a table: its columns, `a, b`, or as much more of it as is written; raises ValueError."""
+    """What names a reference of a table: its columns, `a, b`, or the whole of it; raises ValueError."""
     if re.fullmatch(rf"\s*{_NAMES}\s*", text) and not _REFERENCE.fullmatch(text):
         return _split(text), None, None
     return parse_reference(text)

@@ -48,10 +48,10 @@ def _orphans(value: Any) -> Any:  # noqa: ANN401 - any YAML value
 
 
 def _handling(word: Any, where: str) -> Orphans:  # noqa: ANN401 - any YAML value
-    words = [o.value for o in Orphans]
-    plain = "null" if word is None else str(word)  # YAML's own null is the word that is meant
-    if plain not in words:
-        raise ValueError(f'{where}"{plain}" is no way to handle orphans; allowed are {", ".join(words)}')
+    plain = "null" if word is None else word  # YAML's own null is the word that is meant
+    if plain not in list(Orphans):
+        shown = f'"{plain}" is' if isinstance(plain, str) else "this is"
+        raise ValueError(f"{where}{shown} no way to handle orphans; allowed are 'refuse', 'drop', 'null' and 'keep'")
     return Orphans(plain)
 
 

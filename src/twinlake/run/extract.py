@@ -4,19 +4,21 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from twinlake.errors import DataError, ProjectError
+from twinlake.errors import DataError, ProjectError, TwinlakeError
 from twinlake.progress import Progress
+from twinlake.project.misfits import misfits
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.wall import walled
-from twinlake.schema import Schema
+from twinlake.schema import Orphans, Schema
 from twinlake.sources.extract import extract as read_source
-from twinlake.sources.problems import problems
+from twinlake.sources.orphans import Settled, settle
+from twinlake.sources.problems import Note, problems
 from twinlake.storage.catalog import check_name
 from twinlake.tables import Tables, canonical, fingerprint, read_schema
 from twinlake.units import assign_units, held, split
@@ -29,13 +31,15 @@ class Extract:
     Attributes:
         id: names the extract by its content and how it was split.
         fingerprint: SHA-256 of schema and rows; stays in the vault.
-        rows: rows of each table of the source.
+        rows: rows of each table of the source that were taken.
+        orphans: what became of rows that point to no row, where the pipeline file says so.
     """
 
     id: str
     folder: Path
     fingerprint: str
     rows: Mapping[str, int]
+    orphans: tuple[Settled, ...] = ()
 
     @property
     def schema(self) -> Schema:
@@ -64,9 +68,10 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
     check_name(job.name)  # now, and not only when it is published
     with walled(job.layout, job.name, "extracting"), job.layout.scratch(job.name) as scratch:
         schema = job.schema()
-        if mistakes := problems(job.source, schema):
-            raise ProjectError(mistakes)
+        if found := mistakes(job, schema):
+            raise ProjectError(found)
         read_source(job.source, schema, scratch / "all", progress=progress)
+        settled = settle(scratch / "all", schema, scratch=scratch)
         content = fingerprint(scratch / "all")
         name = _id(job, content)
         home = job.layout.real(job.name, name)
@@ -75,7 +80,8 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
             _split(job, scratch)
             rows = {n: Tables.open(scratch / "all").rows(n) for n in schema.names}
             shutil.rmtree(scratch / "all")
-            (scratch / "extract.json").write_text(canonical({"fingerprint": content, "rows": rows}), encoding="utf-8")
+            told = {"fingerprint": content, "rows": rows, "orphans": [asdict(s) for s in settled]}
+            (scratch / "extract.json").write_text(canonical(told), encoding="utf-8")
             home.parent.mkdir(parents=True, exist_ok=True)
             scratch.rename(home)
         return record.save(job.layout, extract=name)
@@ -85,7 +91,13 @@ def open_extract(job: Job, name: str) -> Extract:
     """The extract of that id."""
     folder = job.layout.real(job.name, name)
     told = json.loads((folder / "extract.json").read_text(encoding="utf-8"))
-    return Extract(name, folder, told["fingerprint"], told["rows"])
+    orphans = (Settled(**{**s, "handling": Orphans(s["handling"])}) for s in told.get("orphans", ()))
+    return Extract(name, folder, told["fingerprint"], told["rows"], tuple(orphans))
+
+
+def mistakes(job: Job, schema: Schema, *, note: Note | None = None) -> list[TwinlakeError]:
+    """What keeps the source from being extracted; `note` is told what is done with rows that point to no row."""
+    return [*misfits(job.pipeline, schema), *problems(job.source, schema, note=note)]
 
 
 def _is_whole(job: Job, name: str) -> bool:

@@ -7,26 +7,31 @@ from pathlib import Path
 from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.generators.providers import check_locale, check_provider
 from twinlake.project.read import understand
+from twinlake.run.extract import mistakes
 from twinlake.run.job import Job
 from twinlake.run.judge import read_suites
 from twinlake.run.train import generator
 from twinlake.run.wall import walled
-from twinlake.sources.problems import problems
+from twinlake.sources.problems import Note
 from twinlake.storage.catalog import check_name
 
 
-def preflight(name: str, *, start: Path | None = None) -> list[TwinlakeError]:
-    """Every mistake of a pipeline: its file, its source, its suites, its generators."""
+def preflight(name: str, *, start: Path | None = None, note: Note | None = None) -> list[TwinlakeError]:
+    """Every mistake of a pipeline: its file, its source, its suites, its generators.
+
+    `note` is told, a sentence each, what is no mistake and yet good to know: rows that point to no row, by reference,
+    and what becomes of them.
+    """
     try:
         layout, file = Job.locate(name, start=start)
-        pipeline, mistakes = understand(file)
+        pipeline, found = understand(file)
     except TwinlakeError as error:
         return _each(error)
-    return [*mistakes, *(_found(Job(pipeline, layout)) if pipeline else ())]
+    return [*found, *(_found(Job(pipeline, layout), note) if pipeline else ())]
 
 
-def _found(job: Job) -> Iterator[TwinlakeError]:
-    for look in (_generators, _source):
+def _found(job: Job, note: Note | None) -> Iterator[TwinlakeError]:
+    for look in (_generators, partial(_source, note=note)):
         try:
             with walled(job.layout, job.name, "looking at the source"):
                 yield from look(job)
@@ -49,9 +54,9 @@ def _generators(job: Job) -> Iterator[TwinlakeError]:
             yield error
 
 
-def _source(job: Job) -> list[TwinlakeError]:
+def _source(job: Job, *, note: Note | None) -> list[TwinlakeError]:
     schema = job.schema()
-    found = problems(job.source, schema)
+    found = mistakes(job, schema, note=note)
     try:
         read_suites(job, schema)
     except TwinlakeError as error:

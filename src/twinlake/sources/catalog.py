@@ -3,13 +3,14 @@
 Here unknown names and types that can't be carried are refused, each kind in one sentence that names them all.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from twinlake.errors import DataError, listed, nearest
 from twinlake.schema import Column, Reference, Schema, Table
+from twinlake.sources.checks import Check, Lost, rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Listing:
     columns: tuple[Listed, ...]
     key: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def choose(there: Sequence[str], tables: Collection[str] | None, *, label: str) -> tuple[str, ...]:
@@ -50,12 +53,27 @@ def choose(there: Sequence[str], tables: Collection[str] | None, *, label: str) 
 
 def assemble(listings: Iterable[Listing], *, without: Collection[tuple[str, str]], label: str) -> Schema:
     """The schema of these tables without some columns, and without references to tables that are not among them."""
+    return Schema(tuple(table for table, _ in _ruled(listings, without=without, label=label)))
+
+
+def lost_checks(listings: Iterable[Listing], *, without: Collection[tuple[str, str]], label: str) -> tuple[Lost, ...]:
+    """The CHECK constraints that the schema of these tables does not hold, each with a reason."""
+    return tuple(lost for _, found in _ruled(listings, without=without, label=label) for lost in found)
+
+
+def _ruled(
+    listings: Iterable[Listing], *, without: Collection[tuple[str, str]], label: str
+) -> Iterator[tuple[Table, tuple[Lost, ...]]]:
+    """Each table, and which of its checks could not be carried over."""
     found = tuple(listings)
     _refuse_unknown(found, without, label=label)
     kept = tuple(_leave_out(t, {c for n, c in without if n == t.name}) for t in found)
     _refuse_uncarried(kept, label=label)
     columns = {t.name: {c.name for c in t.columns} for t in kept}
-    return Schema(tuple(_table(t, columns) for t in kept))
+    for listing in kept:
+        table = _table(listing, columns)
+        made, lost = rules(listing.checks, table, {c for n, c in without if n == table.name})
+        yield replace(table, rules=made), lost
 
 
 def uncarried(listings: Iterable[Listing]) -> tuple[tuple[str, str], ...]:
@@ -82,6 +100,8 @@ def _leave_out(listing: Listing, names: Collection[str]) -> Listing:
         tuple(c for c in listing.columns if c.name not in names),
         () if set(names) & set(listing.key) else listing.key,
         tuple(r for r in listing.references if not set(names) & set(r.columns)),
+        tuple(u for u in listing.unique if not set(names) & set(u)),
+        listing.checks,
     )
 
 
@@ -110,4 +130,5 @@ def _table(listing: Listing, columns: dict[str, set[str]]) -> Table:
         references=tuple(
             dict.fromkeys(r for r in listing.references if r.table in columns and columns[r.table].issuperset(r.to))
         ),
+        unique=tuple(dict.fromkeys(u for u in listing.unique if set(u) != set(listing.key))),
     )

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from twinlake.errors import SourceError
 from twinlake.schema import Reference, Schema, literal, quoted
-from twinlake.sources.catalog import Listed, Listing, assemble, choose, uncarried
+from twinlake.sources.catalog import Listed, Listing, assemble, choose, lost_checks, uncarried
+from twinlake.sources.checks import Check, Lost
 from twinlake.sources.engine import DuckReading, engine
 from twinlake.types import ENUM
 
@@ -75,6 +76,12 @@ class DuckDBSource:
         """The schema from DuckDB's catalog; see `protocols.Source`."""
         return assemble(self._listings(tables), without=without, label=self.label)
 
+    def lost_checks(
+        self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()
+    ) -> tuple[Lost, ...]:
+        """CHECK constraints that `schema` does not hold; see `protocols.Source`."""
+        return lost_checks(self._listings(tables), without=without, label=self.label)
+
     def uncarried(self) -> tuple[tuple[str, str], ...]:
         """(table, column) pairs whose type can't be carried."""
         return uncarried(self._listings(None))
@@ -124,15 +131,18 @@ class DuckDBSource:
         )
         constraints = self._catalog(
             connection,
-            "SELECT constraint_type, constraint_column_names, referenced_table, referenced_column_names "
-            "FROM duckdb_constraints() WHERE {here} AND table_name = ? ORDER BY constraint_index",
+            "SELECT constraint_type, constraint_column_names, referenced_table, referenced_column_names, "
+            "constraint_name, expression FROM duckdb_constraints() WHERE {here} AND table_name = ? "
+            "ORDER BY constraint_index",
             table,
         )
         return Listing(
             table,
             tuple(listed_column(name, native, types[name], nullable=null) for name, native, null in columns),
             next((tuple(names) for kind, names, *_ in constraints if kind == "PRIMARY KEY"), ()),
-            tuple(Reference(tuple(a), t, tuple(b)) for kind, a, t, b in constraints if kind == "FOREIGN KEY"),
+            tuple(Reference(tuple(a), t, tuple(b)) for kind, a, t, b, *_ in constraints if kind == "FOREIGN KEY"),
+            tuple(tuple(names) for kind, names, *_ in constraints if kind == "UNIQUE"),
+            tuple(Check(name, sql) for kind, *_, name, sql in constraints if kind == "CHECK"),
         )
 
     def _catalog(self, connection: duckdb.DuckDBPyConnection, sql: str, *values: str) -> list[tuple[Any, ...]]:

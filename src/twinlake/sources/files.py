@@ -15,6 +15,7 @@ from twinlake.errors import SourceError
 from twinlake.schema import Schema, Table, quoted
 from twinlake.sources import csv
 from twinlake.sources.catalog import Listed, Listing, assemble, choose, uncarried
+from twinlake.sources.checks import Lost
 from twinlake.sources.duckdb import arrow_type
 from twinlake.sources.engine import DuckReading, engine, path_pattern
 from twinlake.types import carried, type_name
@@ -48,6 +49,12 @@ class FilesSource:
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
         """The schema the Parquet files hold, or that all rows of the CSV files fit; see `protocols.Source`."""
         return assemble(self._listings(tables), without=without, label=self.label)
+
+    def lost_checks(
+        self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()
+    ) -> tuple[Lost, ...]:
+        """None: files have no constraints."""
+        return ()
 
     def uncarried(self) -> tuple[tuple[str, str], ...]:
         """(table, column) pairs whose type can't be carried."""

@@ -1,7 +1,7 @@
 """What PostgreSQL's catalog says of a schema's tables: types through domains, labels of enums, keys, references."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +9,7 @@ import pyarrow as pa
 from twinlake.errors import SourceError
 from twinlake.schema import Reference, quoted
 from twinlake.sources.catalog import Listed, Listing
+from twinlake.sources.checks import Check
 from twinlake.sources.pg_session import Session
 from twinlake.types import ENUM
 
@@ -68,6 +69,27 @@ WHERE n.nspname = $1 AND k.contype IN ('p', 'f') AND NOT c.relispartition AND k.
   AND (k.contype = 'p' OR p.relnamespace = n.oid)
 ORDER BY c.relname COLLATE "C", k.contype DESC, k.conkey, p.relname COLLATE "C"
 """
+_UNIQUE = """
+SELECT c.relname::text AS "table",
+  ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY u(number, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.number
+    WHERE u.place <= i.indnkeyatts ORDER BY u.place) AS columns
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+  JOIN pg_class x ON x.oid = i.indexrelid
+WHERE n.nspname = $1 AND i.indisunique AND NOT i.indisprimary AND i.indpred IS NULL AND i.indexprs IS NULL
+  AND i.indisvalid AND NOT c.relispartition
+ORDER BY c.relname COLLATE "C", x.relname COLLATE "C"
+"""
+_CHECKS = """
+SELECT c.relname::text AS "table", k.conname::text AS name, NULL::int8 AS type, k.convalidated AS valid,
+  pg_get_expr(k.conbin, k.conrelid) AS sql
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND k.contype = 'c' AND NOT c.relispartition
+UNION ALL
+SELECT NULL, k.conname::text, k.contypid::int8, k.convalidated, pg_get_expr(k.conbin, 0)
+FROM pg_constraint k WHERE k.contype = 'c' AND k.contypid <> 0
+ORDER BY 1, 2
+"""
 
 Row = dict[str, Any]
 
@@ -114,6 +136,7 @@ def listings(
     columns = [c for c in opened.rows(_COLUMNS, place) if c["table"] in chosen]
     _refuse_unreadable([c for c in columns if (c["table"], c["name"]) not in without], label=opened.label)
     constraints = opened.rows(_CONSTRAINTS, place)
+    unique, checks = opened.rows(_UNIQUE, place), opened.rows(_CHECKS, place)
     made = []
     for name in chosen:
         bases = {c["name"]: _base(c["type"], c["typmod"], types, words) for c in columns if c["table"] == name}
@@ -121,8 +144,23 @@ def listings(
         settled = measure(opened, f"{quoted(place)}.{quoted(name)}", loose)
         rows = [c for c in columns if c["table"] == name]
         listed = tuple(_listed(row, bases[row["name"]], settled.get(row["name"])) for row in rows)
-        made.append(_listing(name, listed, [k for k in constraints if k["table"] == name]))
+        listing = _listing(name, listed, [k for k in constraints if k["table"] == name])
+        own = tuple(dict.fromkeys(tuple(u["columns"]) for u in unique if u["table"] == name))
+        made.append(replace(listing, unique=own, checks=tuple(_checks(name, rows, checks, types))))
     return made
+
+
+def _checks(table: str, columns: list[Row], checks: list[Row], types: dict[int, Row]) -> Iterator[Check]:
+    """The table's own checks, and those of its columns' domains."""
+    for row in (c for c in checks if c["table"] == table):
+        yield Check(row["name"], row["sql"], foreign=True, valid=row["valid"])
+    for column in columns:
+        domains, oid = set(), column["type"]
+        while (type_ := types.get(oid)) and type_["kind"] == "d":
+            domains.add(oid)
+            oid = type_["base"]
+        for row in (c for c in checks if c["type"] in domains):
+            yield Check(row["name"], row["sql"], column["name"], foreign=True, valid=row["valid"])
 
 
 def measure(opened: Session, table: str, columns: Sequence[str]) -> dict[str, pa.DataType]:

@@ -12,7 +12,8 @@ from twinlake.errors import SourceError
 from twinlake.schema import Column, Schema, Table, quoted
 from twinlake.sources import pg_catalog
 from twinlake.sources.carry import Limits, carry
-from twinlake.sources.catalog import assemble, choose, uncarried
+from twinlake.sources.catalog import Listing, assemble, choose, lost_checks, uncarried
+from twinlake.sources.checks import Lost
 from twinlake.sources.pg_session import Session, session
 
 # 4714-11-24 BC is PostgreSQL's first day; the driver wraps infinities and what is past int64 around to before it
@@ -51,9 +52,13 @@ class PostgresSource:
 
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
         """The schema from pg_catalog; see `protocols.Source`, and `pg_catalog.measure` for NUMERIC without a scale."""
-        with self._open() as opened:
-            found = pg_catalog.listings(opened, self.place, self._chosen(opened, tables), without=without)
-        return assemble(found, without=without, label=self.label)
+        return assemble(self._listings(tables, without), without=without, label=self.label)
+
+    def lost_checks(
+        self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()
+    ) -> tuple[Lost, ...]:
+        """CHECK constraints that `schema` does not hold; see `protocols.Source`."""
+        return lost_checks(self._listings(tables, without), without=without, label=self.label)
 
     def uncarried(self) -> tuple[tuple[str, str], ...]:
         """(table, column) pairs whose type can't be carried, or that this user may not read."""
@@ -68,6 +73,10 @@ class PostgresSource:
         """One REPEATABLE READ, READ ONLY transaction over all tables."""
         with self._open() as opened:
             yield PostgresReading(opened, self.place)
+
+    def _listings(self, tables: Collection[str] | None, without: Collection[tuple[str, str]]) -> list[Listing]:
+        with self._open() as opened:
+            return pg_catalog.listings(opened, self.place, self._chosen(opened, tables), without=without)
 
     def _chosen(self, opened: Session, tables: Collection[str] | None) -> tuple[str, ...]:
         there = pg_catalog.names(opened, self.place)

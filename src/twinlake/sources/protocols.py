@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from twinlake.schema import Schema, Table
+from twinlake.sources.checks import Lost
 
 
 class Reading(Protocol):
@@ -45,7 +46,7 @@ class Source(Protocol):
         ...
 
     def schema(self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()) -> Schema:
-        """Types, nullability, keys and references as the catalog tells them.
+        """Types, nullability, keys, references, unique columns and rules as the catalog tells them.
 
         Args:
             tables: those asked for; None asks for all. References to other tables are left out.
@@ -55,6 +56,12 @@ class Source(Protocol):
             DataError: naming every table or column that is not there, or every column whose type can't be carried.
             SourceError: where the source can't be read.
         """
+        ...
+
+    def lost_checks(
+        self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()
+    ) -> tuple[Lost, ...]:
+        """The CHECK constraints that `schema`, asked likewise, does not hold, and why."""
         ...
 
     def uncarried(self) -> tuple[tuple[str, str], ...]:
