@@ -7,13 +7,12 @@ import numpy.typing as npt
 
 from twinlake.columns import Codes, Floats
 from twinlake.fidelity.comparison import REPLICATES, Likeness, Words, compared, trivial
-from twinlake.fidelity.databases import Databases
+from twinlake.fidelity.databases import FEW, Databases, numbered
 from twinlake.joining import places
 from twinlake.schema import Reference, Table
 from twinlake.verdict import Verdict
 
 GATE = "cardinality"
-FEW = 10  # parents that a bin holds at least
 SHARE = 0.05  # of the parents: who share a count and are as many have a bin of their own
 
 Integers = npt.NDArray[np.int64]
@@ -28,10 +27,11 @@ def cardinality(databases: Databases, name: str, *, limit: float, rng: np.random
     both. The baseline are learnt parents beside those held back. Where all real parents are on both sides (lookup
     lists) the twin is compared with all of them, and the baseline is what as many parents drawn from them reach.
 
-    The interval is value +- 1.96 standard deviations of a bootstrap over parents. A reference passes where its upper
-    end reaches the limit, or its baseline if that is lower; value, interval and baseline are those of the reference
-    that falls shortest, or comes closest to it. `parts` are the values of all references. With fewer than 20 parents a
-    reference is left out.
+    The interval is value +- 1.96 standard deviations of a bootstrap over held-back units and over synthetic parents. A
+    reference passes where its upper end reaches the limit, or where it is not below its baseline by more than chance;
+    value, interval and baseline are those of the reference that falls shortest, or comes closest to it. `parts` are the
+    values of all references. Left out are references to fewer than 20 parents, and those whose held-back parents belong
+    to fewer than 10 units.
     """
     table = databases.real.schema[name]
     rows = databases.synthetic.rows(name)
@@ -39,12 +39,11 @@ def cardinality(databases: Databases, name: str, *, limit: float, rng: np.random
     if early:
         return early
     counted = {str(r): _count(databases, table, r, rng) for r in table.references}
-    if silent := [n for n, c in counted.items() if not (len(c.holdout) and len(c.synthetic))]:
-        why = f"{silent[0]}: the twin has no parents, or none were held back to compare with"
-        return Verdict.could_not_run(GATE, name, why=why)
-    found = {n: _likeness(c, rng) for n, c in counted.items() if c.parents >= 2 * FEW}
+    if empty := [n for n, c in counted.items() if c.parents and not len(c.synthetic)]:
+        return Verdict.could_not_run(GATE, name, why=f"the twin has no parents for {empty[0]}")
+    found = {n: _likeness(c, rng) for n, c in counted.items() if c.parents >= 2 * FEW and c.families >= FEW}
     if not found:
-        few = f"no table that {name} refers to has {2 * FEW} rows, too few to compare how many children they have"
+        few = f"too few parents to tell chance from a difference: under {2 * FEW}, or held back from under {FEW} units"
         return trivial(GATE, table, n=rows, limit=limit, reason=few)
     order = sorted(found, key=lambda n: (found[n].margin(limit), n))
     parents = len(counted[order[0]].synthetic)
@@ -73,17 +72,24 @@ class _Counted:
 
     Attributes:
         apart: whether real parents are either learnt or held back; else all of them are both.
+        units: of the parents held back, numbered from 0.
     """
 
     holdout: Integers
     synthetic: Integers
     real: Integers
     apart: bool
+    units: Codes
 
     @property
     def parents(self) -> int:
         """How many real parents there are."""
         return len(self.holdout) + (len(self.real) if self.apart else 0)
+
+    @property
+    def families(self) -> int:
+        """Of how many units the parents held back are."""
+        return int(self.units.max(initial=-1)) + 1
 
     @property
     def every(self) -> Integers:
@@ -100,9 +106,10 @@ def _count(databases: Databases, table: Table, reference: Reference, rng: np.ran
     own = _per_parent(places(twin.columns(table.name, reference.columns), drawn, reference), drawn.num_rows)
     if databases.carried(reference.table):  # so many parents whatever the scale: their children grow with it
         every, own = _on_one_scale(every, own, times=twin.rows(table.name) / max(children.num_rows, 1), rng=rng)
-    apart = reference.table in databases.split
+    apart, units = databases.split(reference.table), databases.units[reference.table]
     learnt = databases.real.rows(reference.table) if apart else 0
-    return _Counted(every[learnt:], own, every[:learnt] if apart else every, apart)
+    together = np.arange(len(every), dtype=np.intp) if units is None else numbered(units)
+    return _Counted(every[learnt:], own, every[:learnt] if apart else every, apart, together)
 
 
 def _per_parent(at: Codes, parents: int) -> Integers:
@@ -121,11 +128,23 @@ def _on_one_scale(
 def _likeness(counted: _Counted, rng: np.random.Generator) -> Likeness:
     edges = _edges(counted.every)
     held, twin, learnt = (_shares(c, edges) for c in (counted.holdout, counted.synthetic, counted.real))
-    n, m = len(counted.holdout), len(counted.synthetic)
-    again = [_alike(_drawn(n, held, rng), _drawn(m, twin, rng)) for _ in range(REPLICATES)]
+    m = len(counted.synthetic)
     chance = [_alike(held, _drawn(m, learnt, rng)) for _ in range(REPLICATES)]
     baseline = _alike(held, learnt) if counted.apart and len(counted.real) <= m else float(np.mean(chance))
-    return Likeness(_alike(held, twin), baseline, error=float(np.std(again, ddof=1)))
+    again = np.array([_again(counted, edges, twin, learnt, rng) for _ in range(REPLICATES)])
+    error, apart = again[:, 0].std(ddof=1), (again[:, 0] - again[:, 1]).std(ddof=1)
+    return Likeness(_alike(held, twin), baseline, float(error), float(apart))
+
+
+def _again(
+    counted: _Counted, edges: Integers, twin: Floats, learnt: Floats, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Value and baseline with units and parents drawn again."""
+    times = np.bincount(rng.integers(0, counted.families, counted.families), minlength=counted.families)
+    held = _shares(counted.holdout, edges, times[counted.units])
+    m = len(counted.synthetic)
+    real = min(len(counted.real), m) if counted.apart else m
+    return _alike(held, _drawn(m, twin, rng)), _alike(held, _drawn(real, learnt, rng))
 
 
 def _edges(counts: Integers) -> Integers:
@@ -143,9 +162,10 @@ def _edges(counts: Integers) -> Integers:
     return np.array(edges, dtype=np.int64)
 
 
-def _shares(counts: Integers, edges: Integers) -> Floats:
+def _shares(counts: Integers, edges: Integers, weights: Codes | None = None) -> Floats:
     at = np.maximum(np.searchsorted(edges, counts, side="right") - 1, 0)
-    return np.bincount(at, minlength=len(edges)) / max(len(counts), 1)
+    held = np.bincount(at, weights, minlength=len(edges)).astype(np.float64)
+    return np.asarray(held / max(float(held.sum()), 1.0))
 
 
 def _drawn(parents: int, shares: Floats, rng: np.random.Generator) -> Floats:

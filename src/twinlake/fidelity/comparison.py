@@ -133,11 +133,13 @@ class Likeness:
     Attributes:
         baseline: how alike two sets of real rows are.
         error: standard deviation of `value`.
+        apart: standard deviation of the difference between `value` and `baseline`; None takes the baseline for exact.
     """
 
     value: float
     baseline: float
     error: float
+    apart: float | None = None
 
     @property
     def low(self) -> float:
@@ -150,8 +152,9 @@ class Likeness:
         return min(1.0, self.value + 1.96 * self.error)
 
     def margin(self, limit: float) -> float:
-        """By how much the upper end exceeds the limit, or the baseline where that is lower."""
-        return self.high - min(limit, self.baseline)
+        """By how much the upper end exceeds the limit, or what chance allows exceeds the baseline; the larger one."""
+        reached = min(1.0, self.value + 1.96 * (self.error if self.apart is None else self.apart))
+        return max(self.high - limit, reached - self.baseline)
 
 
 def compared(

@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
+from twinlake.columns import Codes
+from twinlake.hashing import Hashes
 from twinlake.tables import Tables
+from twinlake.units import Units
+
+FEW = 10  # held-back families: with fewer, chance can't be told from a difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,19 +18,36 @@ class Databases:
     """Learnt, held-back and synthetic tables.
 
     Attributes:
-        split: tables whose real rows stand on one side each; those of all other tables stand whole on both.
+        units: the privacy unit of each held-back row; None for tables whose real rows are nobody's: these stand whole
+            on both sides, all others' rows on one side each.
     """
 
     real: Tables
     holdout: Tables
     synthetic: Tables
-    split: frozenset[str]
+    units: Units
+
+    def split(self, name: str) -> bool:
+        """Whether each real row of a table is either learnt or held back."""
+        return self.units[name] is not None
 
     def whole(self, name: str, columns: tuple[str, ...]) -> pa.Table:
         """Some columns of all real rows of a table: the learnt ones, then those held back."""
-        sides = (self.real, self.holdout) if name in self.split else (self.real,)
+        sides = (self.real, self.holdout) if self.split(name) else (self.real,)
         return pa.concat_tables([side.columns(name, columns) for side in sides])
 
     def carried(self, name: str) -> bool:
         """Whether the twin has a table's real rows."""
         return self.real.schema[name].public
+
+
+def numbered(groups: Hashes | Codes) -> Codes:
+    """Groups of rows as numbers from 0 without gaps, shape (rows,)."""
+    return np.unique(groups, return_inverse=True)[1].astype(np.intp)
+
+
+def coarser(first: Codes, second: Codes | None) -> Codes:
+    """The one of two groupings of the same rows that has fewer groups, both numbered from 0."""
+    if second is None or second.max(initial=-1) >= first.max(initial=-1):
+        return first
+    return second

@@ -161,27 +161,26 @@ def worst(scores: Floats, names: Sequence[str], *, most: int = SHOWN) -> dict[st
     return {names[i]: float(scores[i]) for i in found[np.argsort(scores[found], kind="stable")][:most]}
 
 
-def spread(
-    a: Frame, b: Frame, pairs: Pairs, rng: np.random.Generator, *, by: tuple[Codes, Codes] | None = None
-) -> float:
-    """Standard deviation of the mean likeness over a bootstrap of rows, or of whole clusters of rows.
+def spread(a: Frame, b: Frame, pairs: Pairs, rng: np.random.Generator) -> float:
+    """Standard deviation of the mean likeness of two sides over a bootstrap of rows."""
+    again = ([f.take(_again(f.rows, None, rng)) for f in (a, b)] for _ in range(REPLICATES))
+    return float(np.std([mean(likenesses(first, second, pairs)) for first, second in again], ddof=1))
 
-    Rows that share a parent are no independent observations; resampling clusters as wholes is the cluster bootstrap
-    (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). `by` are the clusters of the rows of `a`
-    and of `b`, as `clusters` gives them.
+
+def spreads(
+    held: Frame, twin: Frame, learnt: Frame, pairs: Pairs, rng: np.random.Generator, *, by: tuple[Codes, ...]
+) -> tuple[float, float]:
+    """Standard deviations of the twin's mean likeness, and of its difference from the learnt rows', over a bootstrap.
+
+    Rows that share a parent are no independent observations, so whole clusters of rows are drawn again: the cluster
+    bootstrap (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 3.8). `by` are the clusters of the
+    rows of each side, numbered from 0.
     """
-    in_a, in_b = by or (None, None)
-    values = [
-        mean(likenesses(a.take(_again(a.rows, in_a, rng)), b.take(_again(b.rows, in_b, rng)), pairs))
-        for _ in range(REPLICATES)
-    ]
-    return float(np.std(values, ddof=1))
-
-
-def clusters(parents: Codes) -> Codes:
-    """The rows of each parent as a number from 0, shape (rows,); a row without a parent, place -1, is alone."""
-    alone = np.arange(len(parents), dtype=np.intp) + parents.max(initial=0) + 1
-    return np.unique(np.where(parents < 0, alone, parents), return_inverse=True)[1].astype(np.intp)
+    values = np.empty((REPLICATES, 2))
+    for i in range(REPLICATES):
+        a, b, c = (f.take(_again(f.rows, g, rng)) for f, g in zip((held, twin, learnt), by, strict=True))
+        values[i] = mean(likenesses(a, b, pairs)), mean(likenesses(a, c, pairs))
+    return float(values[:, 0].std(ddof=1)), float((values[:, 0] - values[:, 1]).std(ddof=1))
 
 
 def _again(rows: int, clusters: Codes | None, rng: np.random.Generator) -> Codes:

@@ -8,18 +8,17 @@ import pyarrow as pa
 from twinlake.columns import Codes
 from twinlake.fidelity.coding import RARE
 from twinlake.fidelity.comparison import Likeness, Sides, Words, compared, nothing_to_compare, trivial
-from twinlake.fidelity.databases import Databases
+from twinlake.fidelity.databases import FEW, Databases, coarser, numbered
 from twinlake.fidelity.pairs import (
     PAIRS_FOR_INTERVAL,
     SHOWN,
     Frame,
     Pairs,
-    clusters,
     frames,
     likenesses,
     mean,
     rows_for,
-    spread,
+    spreads,
     worst,
 )
 from twinlake.joining import places
@@ -37,10 +36,11 @@ def parent_trend(databases: Databases, name: str, *, limit: float, rng: np.rando
     one state, unless the parents are public. A real row is joined to its parent whichever side that is on.
 
     At most 20,000 rows of each side are used, drawn with `rng`. The interval is value +- 1.96 standard deviations of a
-    bootstrap over parents with all their rows, or over rows where the parents are public, for then twin and holdout
-    have the same ones. The baseline are learnt rows beside those held back. A reference passes where its upper end
-    reaches the limit, or its baseline if that is lower; value, interval and baseline are those of the reference that
-    falls shortest, or comes closest to it. `parts` are the 20 worst pairs of all references.
+    bootstrap over parents with all their rows (over rows where the parents are public, for then twin and holdout have
+    the same ones), or over units where these are fewer. The baseline are learnt rows beside those held back. A
+    reference passes where its upper end reaches the limit, or where it is not below its baseline by more than chance;
+    value, interval and baseline are those of the reference that falls shortest, or comes closest to it. `parts` are the
+    20 worst pairs of all references. With fewer than 10 such families held back a reference is left out.
     """
     table = databases.real.schema[name]
     own = table.learnt
@@ -53,13 +53,18 @@ def parent_trend(databases: Databases, name: str, *, limit: float, rng: np.rando
         return early or trivial(GATE, table, n=three[2].num_rows, limit=limit, reason=nothing)
     rows = rows_for(sum(len(own) * len(others[r]) for r in followed))
     referring = tuple(n for n in table.names if n in {*own, *(c for r in followed for c in r.columns)})
-    sides = Sides.draw(*three, columns=referring, rows=rows, rng=rng)
+    kept = _some(three[1].num_rows, rows, rng)
+    sides = Sides.draw(three[0], three[1].take(pa.array(kept)), three[2], columns=referring, rows=rows, rng=rng)
     base = frames(sides, [table[n] for n in own])
+    units = databases.units[name]
+    case = _Case(databases, table, sides, base, None if units is None else numbered(units[kept]))
     most = max(PAIRS_FOR_INTERVAL // len(followed), 20)
-    judged = [_judge(databases, table, r, sides, base, most, rng) for r in followed]
-    judged = sorted((j for j in judged if j.parts), key=lambda j: (j.found.margin(limit), str(j.reference)))
+    found = [_judge(case, r, most, rng) for r in followed]
+    judged = sorted((j for j in found if j and j.parts), key=lambda j: (j.found.margin(limit), str(j.reference)))
     if not judged:
-        return trivial(GATE, table, n=base[1].rows, limit=limit, reason="no pair of columns has a trend")
+        few = f"too few rows to tell chance from a difference: fewer than {FEW} families were held back"
+        reason = "no pair of columns has a trend" if any(found) else few
+        return trivial(GATE, table, n=base[1].rows, limit=limit, reason=reason)
     least = judged[0]
     every = sorted(((n, x) for j in judged for n, x in j.parts.items()), key=lambda p: (p[1], p[0]))
     words = _words(sides, least.reference)
@@ -82,21 +87,49 @@ def _words(sides: Sides, reference: Reference) -> Words:
     return Words(passed=alike, failed=unlike, part="pair")
 
 
-def _judge(
-    databases: Databases, table: Table, reference: Reference, sides: Sides, base: tuple[Frame, Frame, Frame], most: int,
-    rng: np.random.Generator,
-) -> _Judged:  # fmt: skip
-    names = databases.real.schema[reference.table].learnt
-    at, parents = _joined(databases, reference, sides)
-    held, twin, learnt = (f.beside(p.at(a)) for f, p, a in zip(base, parents, at, strict=True))
-    pairs = Pairs.across(len(table.learnt), len(names))
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The rows of a table whose references are judged: as tables, and as frames of their own columns.
+
+    Attributes:
+        units: the unit of each row of the holdout, numbered from 0; None where they are nobody's.
+    """
+
+    databases: Databases
+    table: Table
+    sides: Sides
+    own: tuple[Frame, Frame, Frame]
+    units: Codes | None
+
+
+def _judge(case: _Case, reference: Reference, most: int, rng: np.random.Generator) -> _Judged | None:
+    """What is found of a reference; None where too few families were held back."""
+    parent = case.databases.real.schema[reference.table]
+    at, parents = _joined(case.databases, reference, case.sides)
+    own, made, known = (np.arange(len(a), dtype=np.intp) if parent.public else _families(a) for a in at)
+    by = (coarser(own, case.units), made, known)
+    if by[0].max(initial=-1) + 1 < FEW:
+        return None
+    held, twin, learnt = (f.beside(p.at(a)) for f, p, a in zip(case.own, parents, at, strict=True))
+    pairs = Pairs.across(len(case.table.learnt), len(parent.learnt))
     scores = likenesses(held, twin, pairs)
-    some = pairs.some(most, rng)
-    by = None if databases.carried(reference.table) else (clusters(at[0]), clusters(at[1]))
-    error = spread(held, twin, some, rng, by=by)
-    found = Likeness(mean(scores), mean(likenesses(held, learnt, pairs)), error=error)
-    there = _title(table, reference)
-    return _Judged(reference, found, worst(scores, [f"{a} × {there}.{b}" for a in table.learnt for b in names]))
+    error, apart = spreads(held, twin, learnt, pairs.some(most, rng), rng, by=by)
+    found = Likeness(mean(scores), mean(likenesses(held, learnt, pairs)), error, apart)
+    there = _title(case.table, reference)
+    named = [f"{a} × {there}.{b}" for a in case.table.learnt for b in parent.learnt]
+    return _Judged(reference, found, worst(scores, named))
+
+
+def _families(parents: Codes) -> Codes:
+    """Rows by their parent, numbered from 0; a row without a parent is alone."""
+    alone = np.arange(len(parents), dtype=np.intp) + parents.max(initial=0) + 1
+    return numbered(np.where(parents < 0, alone, parents))
+
+
+def _some(rows: int, most: int, rng: np.random.Generator) -> Codes:
+    """At most so many rows, in order."""
+    every = np.arange(rows, dtype=np.intp)
+    return every if rows <= most else np.sort(rng.choice(every, most, replace=False))
 
 
 def _joined(

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from twinlake.columns import Codes
 from twinlake.fidelity.comparison import Likeness, Sides, Words, compared, nothing_to_compare, trivial
-from twinlake.fidelity.databases import Databases
-from twinlake.fidelity.pairs import ROWS, Frame, Pairs, clusters, frames, likenesses, mean, spread, worst
+from twinlake.fidelity.databases import FEW, Databases, coarser, numbered
+from twinlake.fidelity.pairs import ROWS, Frame, Pairs, frames, likenesses, mean, spreads, worst
 from twinlake.joining import places
 from twinlake.schema import Column, Reference, Table
 from twinlake.units import unit_tables
@@ -45,8 +45,10 @@ def sibling_trend(
     them. Real parents have all their rows here, on whichever side these are. Parents that are on both sides are parted
     by a coin. Parents are drawn with `rng` until they have 20,000 rows.
 
-    The interval is value +- 1.96 standard deviations of a bootstrap over parents with all their rows. Baseline and
-    passing are those of `column_shape`. `parts` are the 20 worst columns.
+    The interval is value +- 1.96 standard deviations of a bootstrap over parents with all their rows, or over units
+    where these are fewer; fewer than 10 are too few to judge by. The baseline are learnt parents beside those held
+    back. Passes where the upper end reaches the limit, or where the value is not below the baseline by more than
+    chance. `parts` are the 20 worst columns.
     """
     table, reference = databases.real.schema[name], leader(databases, name, unit)
     three = (databases.real[name], databases.holdout[name], databases.synthetic[name])
@@ -63,22 +65,27 @@ def sibling_trend(
     if not (held.rows and learnt.rows and twin.rows):
         why = "no row of the twin follows another" if held.rows else "no rows held back follow one another"
         return Verdict.could_not_run(GATE, name, why=why)
+    by = tuple(f.clusters for f in families)
+    if by[0].max() + 1 < FEW:
+        few = f"fewer than {FEW} families were held back, too few to tell chance from a difference"
+        return trivial(GATE, table, n=twin.rows, limit=limit, reason=few)
     pairs = Pairs.same(len(table.learnt))
     scores = likenesses(held, twin, pairs)
     if np.isnan(scores).all():
         return trivial(GATE, table, n=twin.rows, limit=limit, reason="no column has a trend")
-    by = (families[0].clusters, families[1].clusters)
-    found = Likeness(mean(scores), mean(likenesses(held, learnt, pairs)), error=spread(held, twin, pairs, rng, by=by))
+    error, apart = spreads(held, twin, learnt, pairs, rng, by=by)
+    found = Likeness(mean(scores), mean(likenesses(held, learnt, pairs)), error, apart)
     parts = worst(scores, [f"{n} × {n} before" for n in table.learnt])
     return compared(GATE, table, found, parts, limit=limit, n=twin.rows, words=_words(twin.rows, reference))
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Rows of some parents, in order, and the parent of each, shape (rows,)."""
+    """Rows of some parents, in order, with the parent of each and its cluster, shape (rows,)."""
 
     rows: pa.Table
     parents: Codes
+    groups: Codes
 
     @property
     def later(self) -> Codes:
@@ -87,8 +94,8 @@ class _Family:
 
     @property
     def clusters(self) -> Codes:
-        """Those rows by their parent, numbered from 0."""
-        return clusters(self.parents[self.later])
+        """Those rows by their cluster, numbered from 0."""
+        return numbered(self.groups[self.later])
 
     def paired(self, frame: Frame) -> Frame:
         """Each row that has one before it, beside that one."""
@@ -101,29 +108,30 @@ def _families(
     """Some of the parents held back, of the twin's, of those learnt, with all their rows."""
     names = tuple(n for n in table.names if n in {*table.learnt, *reference.columns, table.order_by})
     children, parents = databases.whole(table.name, names), databases.whole(reference.table, reference.to)
-    learnt = databases.real.rows(reference.table)
-    held = np.arange(parents.num_rows) >= learnt
-    if reference.table not in databases.split:
-        held = rng.random(parents.num_rows) < 0.5
+    groups, held = np.arange(parents.num_rows, dtype=np.intp), rng.random(parents.num_rows) < 0.5
+    if (units := databases.units[reference.table]) is not None:
+        learnt = databases.real.rows(reference.table)
+        held = groups >= learnt
+        groups = np.append(groups[:learnt], learnt + coarser(groups[: len(units)], numbered(units)))
     drawn, made = (databases.synthetic.columns(n, c) for n, c in ((table.name, names), (reference.table, reference.to)))
     at, own = places(children, parents, reference), places(drawn, made, reference)
     return (
-        _some(children, np.where(held[at], at, -1), table, rng),
-        _some(drawn, own, table, rng),
-        _some(children, np.where(held[at], -1, at), table, rng),
+        _some(children, np.where(held[at], at, -1), groups, table, rng),
+        _some(drawn, own, np.arange(made.num_rows, dtype=np.intp), table, rng),
+        _some(children, np.where(held[at], -1, at), groups, table, rng),
     )
 
 
-def _some(rows: pa.Table, parents: Codes, table: Table, rng: np.random.Generator) -> _Family:
+def _some(rows: pa.Table, parents: Codes, groups: Codes, table: Table, rng: np.random.Generator) -> _Family:
     """Whole families, drawn until they have so many rows; rows with parent -1 are in none."""
     found, sizes = np.unique(parents[parents >= 0], return_counts=True)
     drawn = rng.permutation(len(found))
     kept = found[drawn[np.cumsum(sizes[drawn]) - sizes[drawn] < ROWS]]
     chosen = np.flatnonzero(np.isin(parents, kept))
     order = pa.table({"parent": parents[chosen], "at": rows[table.order_by].take(pa.array(chosen)), "row": chosen})
-    sorted_ = pc.sort_indices(order, sort_keys=[(n, "ascending") for n in order.column_names])
-    at = chosen[np.asarray(sorted_)[:ROWS]]
-    return _Family(rows.take(pa.array(at)), parents[at])
+    in_order = pc.sort_indices(order, sort_keys=[(n, "ascending") for n in order.column_names])
+    at = chosen[np.asarray(in_order)[:ROWS]]
+    return _Family(rows.take(pa.array(at)), parents[at], groups[parents[at]])
 
 
 def _learnt(table: Table) -> list[Column]:
