@@ -30,6 +30,7 @@ Cell = tuple[str, str]
 Mask = npt.NDArray[np.bool_]
 
 _SELECT = "SELECT * FROM cells WHERE "
+_PLACE = {"query_location": 0, "query_location_length": 0}
 _REFUSED = {
     "SUBQUERY": "it asks another query",
     "STAR": "it names columns by a star",
@@ -170,6 +171,15 @@ def read_rule(sql: str, table: str, own: tuple[str, ...], parents: tuple[tuple[s
 
 def parse(sql: str) -> Node:
     """A condition as DuckDB's tree; raises DataError where it can't be read or looks at more than a row."""
+    root = tree(sql)
+    for node in walk(root):
+        if why := _refusal(node):
+            raise DataError(f'the rule "{sql}" can\'t be used: {why}', fix=_FIX)
+    return root
+
+
+def tree(sql: str) -> Node:
+    """Any condition as DuckDB's tree, `= ANY (ARRAY[...])` as the list it is; raises DataError for anything else."""
     if not sql.strip():
         raise DataError("a rule is empty", fix=_FIX)
     answer = _ask("SELECT json_serialize_sql(?)", f"{_SELECT}(\n{sql}\n)")
@@ -179,9 +189,11 @@ def parse(sql: str) -> Node:
     root: Node | None = answer["statements"][0]["node"].get("where_clause")
     if root is None or _without_condition(answer) != _without_condition(json.loads(_frame())):
         raise DataError(f'the rule "{sql}" is more than a condition', fix=_FIX)
-    for node in walk(root):
-        if why := _refusal(node):
-            raise DataError(f'the rule "{sql}" can\'t be used: {why}', fix=_FIX)
+    for node in list(walk(root)):
+        if (members := _members(node)) is not None:
+            listing = [node["child"], *members]
+            node.clear()
+            node.update({"class": "OPERATOR", "type": "COMPARE_IN", "alias": "", **_PLACE, "children": listing})
     return root
 
 
@@ -218,6 +230,19 @@ def walk(value: object) -> Iterator[Node]:
     elif isinstance(value, list):
         for child in value:
             yield from walk(child)
+
+
+def _members(node: Node) -> list[Node] | None:
+    """What is in the list of `x = ANY (ARRAY[...])`; None for any other expression."""
+    if node["class"] != "SUBQUERY" or node["subquery_type"] != "ANY" or node["comparison_type"] != "COMPARE_EQUAL":
+        return None
+    select = node["subquery"]["node"]
+    (chosen, *others) = select["select_list"]
+    if others or select["from_table"]["type"] != "EMPTY" or chosen.get("function_name") != "unnest":
+        return None
+    array = chosen["arguments"][0]["expression"]
+    array = array["child"] if array["class"] == "CAST" else array
+    return list(array["children"]) if array["type"] == "ARRAY_CONSTRUCTOR" else None
 
 
 class _registered:  # noqa: N801 - read as a verb in `with`

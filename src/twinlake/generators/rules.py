@@ -36,7 +36,7 @@ Redraw = Callable[[Places], pa.Table]
 _REDRAWS = 8  # a third of rows breaking a rule leave one in ten thousand
 _ROUNDS = 4  # of moves, for one may break what another has mended
 _COPIES = 16
-_DOUBLINGS = 14  # of the distance at which a free value is looked for
+_DOUBLINGS = 12  # twice each, of the distance at which a free value is looked for
 _DECIMALS = 9
 _ALPHABETS = ("0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
@@ -468,7 +468,7 @@ def _beside(work: _Work, columns: Sequence[str], name: str) -> _Work:
         places = np.flatnonzero(_repeated(work.rows, columns)).astype(np.int64)
         if not len(places):
             return work
-        steps = work.rng.integers(1, 2**doubling, len(places), endpoint=True) * work.rng.choice([-1, 1], len(places))
+        steps = work.rng.integers(1, 4**doubling, len(places), endpoint=True) * work.rng.choice([-1, 1], len(places))
         there = one(work.rows[name]).take(pa.array(places))
         if measured:
             moved = _untick(_ticks(there, scale) + steps * grain, scale, column.type)

@@ -8,9 +8,12 @@ without a scale, which DuckDB would cut to three digits.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from twinlake.errors import DataError
 from twinlake.rules import Node, bind, make_rule, reading, tree, walk, write
 from twinlake.schema import Column, Origin, Rule, Table
+from twinlake.types import ENUM
 
 _ORDERING = frozenset((
     "COMPARE_GREATERTHAN", "COMPARE_GREATERTHANOREQUALTO", "COMPARE_LESSTHAN", "COMPARE_LESSTHANOREQUALTO",
@@ -70,7 +73,7 @@ def rules(checks: Iterable[Check], table: Table, without: Collection[str]) -> tu
         try:
             made.append(_rule(check, table, without))
         except DataError as error:
-            lost.append(Lost(table.name, check.name, _why(error, check)))
+            lost.append(Lost(table.name, check.name, _why(error)))
     return tuple(made), tuple(lost)
 
 
@@ -78,10 +81,10 @@ def _rule(check: Check, table: Table, without: Collection[str]) -> Rule:
     if not check.valid:
         raise DataError("the database itself has not held old rows to it (NOT VALID)")
     root = tree(check.sql)
-    for node in list(walk(root)):
+    for node in walk(root):
         _renamed(node, check)
-        if check.foreign:
-            _plain(node)
+    for node in list(walk(root)) if check.foreign else ():
+        _plain(node, table)
     if gone := [n["column_names"][-1] for n in walk(root) if _is_column(n) and n["column_names"][-1] in without]:
         raise DataError(f"column {gone[0]} is left out")
     rule = make_rule(write(root), table, {}, origin=Origin.CATALOG, name=check.name)
@@ -101,23 +104,27 @@ def _renamed(node: Node, check: Check) -> None:
         node["column_names"] = [check.subject]
 
 
-def _plain(node: Node) -> None:
+def _plain(node: Node, table: Table) -> None:
     """One of PostgreSQL's expressions as DuckDB means it; refuses what DuckDB would understand otherwise."""
     if node["class"] == "FUNCTION" and node["function_name"] == "/":
         raise DataError("PostgreSQL divides whole numbers without a rest, and DuckDB does not")
     if node["class"] != "CAST":
         return
-    kind = str(node["type_expr"]["type_name"]).lower()
-    bare = not node["type_expr"]["children"]
-    if node["child"]["class"] == "CONSTANT" and kind not in _SHARED:
-        _become(node, node["child"])
-    elif kind in ("decimal", "numeric") and bare:
+    child, kind = node["child"], str(node["type_expr"]["type_name"]).lower()
+    if _is_needless(child, kind, table):
+        node.clear()
+        node.update(child)
+    elif kind in ("decimal", "numeric") and not node["type_expr"]["children"]:
         node["type_expr"].update(_DOUBLE)
 
 
-def _become(node: Node, other: Node) -> None:
-    node.clear()
-    node.update(other)
+def _is_needless(child: Node, kind: str, table: Table) -> bool:
+    """Whether a cast says what the value is anyway, or what only PostgreSQL knows."""
+    text = kind in ("text", "varchar")
+    if child["class"] == "CONSTANT":
+        return text or kind not in _SHARED or child["literal"]["kind"] != "STRING"
+    names = child["column_names"] if _is_column(child) else [""]
+    return text and any(c.name == names[-1] and c.type in (pa.string(), ENUM) for c in table.columns)
 
 
 def _refuse_order_of_labels(root: Node, columns: Sequence[Column]) -> None:
@@ -129,7 +136,7 @@ def _refuse_order_of_labels(root: Node, columns: Sequence[Column]) -> None:
                 raise DataError(f"it goes by the order of the labels of {enums[0]}")
 
 
-def _why(error: DataError, check: Check) -> str:
+def _why(error: DataError) -> str:
     """The reason without the rule, which the constraint's name tells."""
     told = error.what.rpartition("can't be used: ")[2]
     return told if len(told) < len(error.what) or "rule" not in told else "DuckDB can't read it"

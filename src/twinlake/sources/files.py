@@ -51,7 +51,10 @@ class FilesSource:
         return assemble(self._listings(tables), without=without, label=self.label)
 
     def lost_checks(
-        self, tables: Collection[str] | None = None, *, without: Collection[tuple[str, str]] = ()
+        self,
+        tables: Collection[str] | None = None,  # noqa: ARG002 - as in the protocol
+        *,
+        without: Collection[tuple[str, str]] = (),  # noqa: ARG002
     ) -> tuple[Lost, ...]:
         """None: files have no constraints."""
         return ()
