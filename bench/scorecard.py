@@ -162,8 +162,8 @@ _METHOD = f"""\
   Rows that belong to nobody, and public tables, are learnt and held out alike. What points nowhere in the source is set
   to null beforehand, or left out where it can't be.
 * **Floor**: the learnt half in the place of the twin, judged by the same code: real against real. A twin that is
-  better than that by much would be a copy. With few root units it lies below .5: what the training folds hold more of on
-  one side, the test fold holds less of.
+  better than that by much would be a copy. With few root units it lies below .5: what the training folds hold more
+  of on one side, the test fold holds less of.
 * **Orphans** are rows that point to a row that is not there; **repeated keys** are counted beyond their first. The
   largest number of any seed.
 * **Children per parent, TVD**: total variation distance of the number of children per parent, each number a bin of its
