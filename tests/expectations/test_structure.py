@@ -6,7 +6,7 @@ import pytest
 from scenario import SCHEMA, clinic
 
 from twinlake.expectations.structure import structure
-from twinlake.schema import Column, Reference, Schema, Table
+from twinlake.schema import Column, Orphans, Reference, Schema, Table
 from twinlake.tables import Tables
 
 CLINIC = clinic(60)
@@ -82,3 +82,16 @@ def test_a_reference_is_followed_across_types() -> None:
     children = pa.table({"of": pa.array([1, 2, 3, None], pa.int32())})
     data = Tables(schema, {"parent": parents, "child": children})
     assert structure(data, schema, "child").value == 1
+
+
+def test_orphans_are_counted_unless_the_schema_keeps_them() -> None:
+    parent = Table("parent", (Column("id", pa.int64(), nullable=False),), key=("id",))
+    reference = Reference(("of",), "parent", ("id",))
+    data = {"parent": pa.table({"id": [1, 2]}), "child": pa.table({"of": [1, 3, 4, None]})}
+    for how in Orphans:
+        child = Table("child", (Column("of", pa.int64()),), references=(replace(reference, orphans=how),))
+        schema = Schema((parent, child))
+        tables = {n: d.cast(schema[n].arrow) for n, d in data.items()}
+        verdict = structure(Tables(schema, tables), schema, "child")
+        assert verdict.value == (0 if how is Orphans.KEEP else 2)
+        assert verdict.passed == (how is Orphans.KEEP)

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from twinlake.errors import SourceError
-from twinlake.schema import Reference, Schema
+from twinlake.schema import Orphans, Reference, Schema
 from twinlake.sources.problems import problems
 from twinlake.sources.registry import open_source
 
@@ -25,6 +25,7 @@ def make(request, tmp_path):
     """Opens a source made of SOUND and more statements."""
 
     def in_duckdb(*more):
+        (tmp_path / "s.duckdb").unlink(missing_ok=True)
         with duckdb.connect(str(tmp_path / "s.duckdb")) as connection:
             for statement in (*SOUND, *more):
                 connection.execute(statement)
@@ -105,3 +106,90 @@ def test_types_that_differ_across_a_reference_are_found_and_widths_of_integers_d
 def test_a_source_that_is_gone_is_a_sentence(tmp_path):
     with pytest.raises(SourceError, match="no such file"):
         problems(open_source("duckdb:///gone.duckdb", root=tmp_path), Schema(()))
+
+
+def test_a_table_without_rows_that_others_point_to_is_one_sentence(make):
+    said = found(make("DELETE FROM wards"))
+    assert len(said) == 1
+    assert "has no rows, but 2 rows point to it by visits: w, s -> wards(ward, site); " in said[0]
+    assert said[0].endswith("Fill it, or leave it and what refers to it out of the pipeline file.")
+    said = found(make("DELETE FROM wards", "UPDATE visits SET w = NULL"))
+    assert len(said) == 1
+    assert "has no rows; a twin needs rows to learn from" in said[0]
+
+
+def test_whole_numbers_and_decimals_of_equal_scale_fit_and_nothing_else_does(make):
+    types = ("int", "bigint", "numeric(8, 2)", "numeric(12, 2)", "numeric(12, 3)", "varchar", "date", "timestamp")
+    columns = ", ".join(f"CAST(NULL AS {t}) AS c{i}" for i, t in enumerate(types))
+    source = make(f"CREATE TABLE kinds AS SELECT {columns}", "INSERT INTO kinds (c0) VALUES (1), (2)")
+    kinds = source.schema(["kinds"])["kinds"]
+    pairs = [(i, j) for i in range(len(types)) for j in range(i + 1, len(types))]
+    references = tuple(Reference((f"c{i}",), "kinds", (f"c{j}",)) for i, j in pairs)
+    nulls = replace(kinds, references=references)
+    said = [s for s in found(source, Schema((nulls,))) if "types differ" in s]
+    assert len(said) == len(pairs) - 2
+    assert not [s for s in said if "c0 -> kinds(c1)" in s or "c2 -> kinds(c3)" in s]
+    assert all("whole numbers of any width fit each other, and so do decimals with as many digits" in s for s in said)
+
+
+def test_json_is_no_reference(make):
+    source = make("CREATE TABLE notes (a json, b json)", """INSERT INTO notes VALUES ('1', '1'), ('2', '1')""")
+    schema = source.schema(["notes"])
+    notes = replace(schema["notes"], references=(Reference(("a",), "notes", ("b",)),))
+    (said,) = found(source, Schema((notes,)))
+    assert said.startswith("reference notes: a -> notes(b): notes.a holds json, which can't be compared; ")
+
+
+def test_a_tree_that_is_never_null_needs_a_row_that_is_its_own_parent(make):
+    tree = ("CREATE TABLE units (id int PRIMARY KEY, above int NOT NULL)",)
+
+    def told(*rows):
+        source = make(*tree, f"INSERT INTO units VALUES {', '.join(rows)}")
+        units = replace(source.schema(["units"])["units"], references=(Reference(("above",), "units", ("id",)),))
+        return found(source, Schema((units,)))
+
+    (said,) = told("(1, 2)", "(2, 1)", "(3, 1)")
+    assert said == (
+        "reference units: above -> units(id): every row of units points to another one and none may hold null, so "
+        "none can be the first; the first row of a tree holds null or points to itself. Allow null in the source, or "
+        "leave the reference out of the pipeline file."
+    )
+    assert told("(1, 1)", "(2, 1)", "(3, 1)") == []
+
+
+def test_orphans_that_are_handled_are_noted_and_no_mistake(make):
+    source = make("INSERT INTO visits VALUES (9, 'n', 3), (1, 'n', 3)", "INSERT INTO people VALUES (4, 970077, NULL)")
+    schema = declared(source)
+    ways = dict(zip(("people", "visits", "wards"), (Orphans.KEEP, Orphans.NULL, Orphans.REFUSE), strict=True))
+    handled = Schema(tuple(
+        replace(t, references=tuple(replace(r, orphans=ways[t.name]) for r in t.references)) for t in schema
+    ))  # fmt: skip
+    notes = []
+    assert problems(source, handled, note=notes.append) == problems(source, handled) == []
+    assert notes == [
+        "reference people: mentor -> people(id): 1 row points to no row of people; such rows are kept, and the twin "
+        "has some too.",
+        "reference visits: id -> people(id): 1 row points to no row of people; such rows lose their reference.",
+        "reference visits: w, s -> wards(ward, site): 2 rows point to no row of wards; such rows lose their reference.",
+    ]
+
+
+def test_orphans_are_refused_with_the_ways_out(make):
+    schema = declared(source := make("INSERT INTO visits VALUES (9, NULL, 3)"))
+    (said,) = found(source, schema)
+    assert said.endswith(
+        'Mend the rows, or say under visits what becomes of them: orphans: {"id": drop}, where drop may also be null '
+        "or keep."
+    )
+    firm = replace(schema["visits"], columns=tuple(replace(c, nullable=False) for c in schema["visits"].columns))
+    (said,) = found(source, Schema(tuple(firm if t.name == "visits" else t for t in schema)))
+    assert said.endswith("where drop may also be keep.")
+
+
+def test_a_table_of_orphans_alone_can_not_lose_them(make):
+    source = make("CREATE TABLE lost AS SELECT 99 AS id UNION ALL SELECT 98")
+    schema = source.schema(["lost", "people"])
+    people = replace(schema["people"], key=("id",))
+    lost = replace(schema["lost"], references=(Reference(("id",), "people", ("id",), Orphans.DROP),))
+    (said,) = found(source, Schema((people, lost)))
+    assert "2 rows point to no row of people, and without them none is left" in said

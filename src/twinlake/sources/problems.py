@@ -153,9 +153,9 @@ def _of_orphans(
 
 
 BECOMES = {
-    Orphans.DROP: "they are left out, with all that refer to them",
-    Orphans.NULL: "their reference is emptied",
-    Orphans.KEEP: "they are kept, and the twin has such rows too",
+    Orphans.DROP: "such rows are left out, with all that refer to them",
+    Orphans.NULL: "such rows lose their reference",
+    Orphans.KEEP: "such rows are kept, and the twin has some too",
 }
 _FITTING = "whole numbers of any width fit each other, and so do decimals with as many digits after the point"
 
