@@ -60,6 +60,7 @@ class Sdv:
     k: int = K
 
     licence = "BUSL-1.1"
+    takes_context = False
 
     def __post_init__(self) -> None:
         """Refuse to be made where SDV is not installed."""

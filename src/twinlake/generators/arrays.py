@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -24,3 +25,9 @@ def replaced(values: pa.Array, places: npt.NDArray[np.int64], new: pa.Array) -> 
     order = np.arange(len(values))
     order[places] = len(values) + np.arange(len(places))
     return pa.concat_arrays([values, new]).take(pa.array(order))
+
+
+def ranks(values: pa.Array) -> npt.NDArray[np.int64]:
+    """The rank of each value among the different ones, nulls last; shape (rows,)."""
+    plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+    return np.asarray(pc.rank(plain, sort_keys="ascending", tiebreaker="dense")).astype(np.int64)

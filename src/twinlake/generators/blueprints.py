@@ -11,22 +11,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.errors import ModelError
+from twinlake.generators.context import Contexts, Telling
 from twinlake.generators.degrees import Degrees
 from twinlake.generators.guard import Guard
 from twinlake.generators.keys import Key, as_numbers, common_step, is_numeric
-from twinlake.generators.links import Link
+from twinlake.generators.lesson import Lesson
+from twinlake.generators.links import Link, leading_first
 from twinlake.generators.personal import Filler
 from twinlake.generators.protocols import TableGenerator, TableModel
 from twinlake.generators.saved import read_arrays, read_head, write_model
 from twinlake.hashing import Hashes, hash_rows, hash_values
 from twinlake.random import derive, stream
-from twinlake.schema import Kind, Reference, Schema, Table
+from twinlake.schema import Column, Kind, Reference, Schema, Table
 from twinlake.tables import Tables, TableWriter, read_table
 from twinlake.units import Units
 
 _NUMBERED = 0.9  # share of parents whose rows are numbered without gaps, for numbering to be taken over
 _UNIQUE = 0.9  # share of different values from which on a part of a key is an identifier, not a property
+_COUNTED = 100  # parents from which on it is learnt which of them have many children
 _NAME = "relational-table"
+COUNTED = Table("rows", (Column("rows", pa.int64(), nullable=False, kind=Kind.NUMBER),))
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,13 @@ class Blueprint:
         steps: key columns of numbers that the table model draws, with the step to the next free value.
         runs: how many rows agree on the rest of the key, where a column numbers them and no reference tells.
         modelled: columns that the table model draws, in order.
-        links: references that can be followed when the table is made.
+        links: references that can be followed when the table is made, the leading one first.
         deferred: references to the table itself or to tables made later; filled in a second pass.
         fillers: personal columns.
         model: what draws the modelled columns; None where there are none.
+        counters: by the place of a link, what draws how many children its parents have; where parents tell anything.
+        knows: whether the model is given what is known of the parents.
+        followed: whether it draws rows of the leading parent as siblings, one after the other.
         guard: tells drawn rows that equal a rare real one; None where that can't give anybody away.
         public: the rows themselves, for a table that is common knowledge.
     """
@@ -60,6 +67,9 @@ class Blueprint:
     deferred: tuple[Link, ...] = ()
     fillers: Mapping[str, Filler] = field(default_factory=dict)
     model: TableModel | None = None
+    counters: Mapping[int, TableModel] = field(default_factory=dict)
+    knows: bool = False
+    followed: bool = False
     guard: Guard | None = None
     public: pa.Table | None = None
 
@@ -94,7 +104,14 @@ class Blueprint:
     def together(self) -> bool:
         """Whether all children of a parent belong in one shard: for a key that needs its parent, and for order."""
         in_key = {c for link in self.links for c in link.reference.columns}.intersection(self.table.key)
-        return (bool(in_key) and not self.is_settled) or (self.table.order_by is not None and bool(self.links))
+        ordered = self.table.order_by is not None or self.followed
+        return (bool(in_key) and not self.is_settled) or (ordered and bool(self.links))
+
+    @property
+    def telling(self) -> Telling:
+        """What the table tells those that refer to it."""
+        own = self.table.learnt if self.public is not None else self.modelled
+        return Telling(own, tuple(link.reference for link in self.links))
 
     @property
     def capacity(self) -> int | None:
@@ -120,11 +137,16 @@ class Blueprint:
             "deferred": [link.to_json() for link in self.deferred],
             "fillers": [[n, f.to_json()] for n, f in self.fillers.items()],
             "has_model": self.model is not None,
+            "counters": list(self.counters),
+            "knows": self.knows,
+            "followed": self.followed,
             "guarded": list(self.guard.columns) if self.guard else [],
         }
         write_model(folder, _NAME, content, arrays)
         if self.model is not None:
             self.model.save(folder / "model")
+        for place, counter in self.counters.items():
+            counter.save(folder / f"count-{place}")
         if self.public is not None:
             with TableWriter(folder / "public", self.table, statistics=False) as writer:
                 writer.write(self.public)
@@ -147,12 +169,15 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         runs = None if head["runs"] is None else Degrees.from_json(head["runs"])
         modelled, has_model = tuple(head["modelled"]), bool(head["has_model"])
         guard = Guard(tuple(head["guarded"]), arrays["guard"]) if head["guarded"] else None
+        knows, followed, counted = bool(head["knows"]), bool(head["followed"]), [int(i) for i in head["counters"]]
     except (KeyError, ValueError, TypeError, IndexError):
         raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
     return Blueprint(
         table=table, rows=rows, keys=keys, numbered=numbered, steps=steps, runs=runs, modelled=modelled, links=links,
         deferred=deferred, fillers=fillers, guard=guard,
         model=read_table_model(folder / "model", secret=secret) if has_model else None,
+        counters={i: read_table_model(folder / f"count-{i}", secret=secret) for i in counted},
+        knows=knows, followed=followed,
         public=read_table(folder / "public", table) if table.public else None,
     )  # fmt: skip
 
@@ -164,6 +189,11 @@ class Terms:
     seed: int
     k: int
     locale: str
+    paths: Mapping[str, Reference | None]
+
+    def path(self, table: Table) -> Reference | None:
+        """The reference that leads from a table to its unit; None where there is none."""
+        return self.paths.get(table.name)
 
     @property
     def salt(self) -> int:
@@ -172,14 +202,14 @@ class Terms:
 
 
 def learn(
-    tables: Tables, table: Table, *, earlier: set[str], units: Units, generator: TableGenerator, terms: Terms
-) -> Blueprint:
+    tables: Tables, table: Table, *, contexts: Contexts, units: Units, generator: TableGenerator, terms: Terms,
+) -> Blueprint:  # fmt: skip
     """All that is to be learnt of a table.
 
     Args:
         tables: the real tables.
         table: the one to learn.
-        earlier: tables that will be made before this one.
+        contexts: what the tables tell that will be made before this one.
         units: the privacy unit of each row of each table.
         generator: learns the columns that are neither identifiers nor personal.
         terms: the same for all tables.
@@ -188,11 +218,11 @@ def learn(
         return Blueprint(table, tables.rows(table.name), public=tables[table.name])
     if not tables.rows(table.name):
         return Blueprint(table, 0)
-    own = units.get(table.name)
+    own, earlier = units.get(table.name), contexts.tellings
     picks = _picks(tables, table)
     followed = [r for r in dict.fromkeys(table.references) if not picks.issuperset(r.columns)]
     links = [_learn_link(tables, table, r, units, k=terms.k) for r in followed]
-    now = tuple(link for link in links if link.reference.table in earlier)
+    now = leading_first(table, [link for link in links if link.reference.table in earlier], path=terms.path(table))
     later = tuple(link for link in links if link.reference.table not in earlier)
     linked = {c for link in now for c in link.reference.columns}
     numbered, fresh, modelled_key = _key_parts(tables, table, linked, k=terms.k)
@@ -200,9 +230,11 @@ def learn(
     values = {n for n in table.learnt if n not in fresh} | picks
     modelled = tuple(n for n in table.names if n in modelled_key or n in values)
     data = tables.columns(table.name, modelled)
-    plain = _plain(table.select(modelled), picks)
-    rng = stream(terms.seed, "fit", table.name)
-    return Blueprint(
+    lesson = (
+        Lesson.of(tables, table, now, contexts, order=(*numbered, *modelled_key)) if generator.takes_context else None
+    )
+    plain = replace(_plain(table.select(modelled), picks), order_by=_order_by(table, modelled, modelled_key))
+    blueprint = Blueprint(
         table=table,
         rows=tables.rows(table.name),
         keys={n: _learn_key(tables, table, n, own, terms) for n in table.names if n in fresh},
@@ -213,9 +245,51 @@ def learn(
         links=now,
         deferred=later,
         fillers={n: _learn_filler(tables, table, n, own, terms) for n in table.personal if n not in fresh},
-        model=generator.fit(data, plain, units=own, context=None, rng=rng) if modelled else None,
+        counters=_learn_counters(table, now, contexts, units, generator, terms) if lesson else {},
         guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), own, k=terms.k),
     )
+    return _with_model(blueprint, data, plain, own, generator, lesson, rng=stream(terms.seed, "fit", table.name))
+
+
+def _with_model(
+    blueprint: Blueprint, data: pa.Table, plain: Table, units: Hashes | None, generator: TableGenerator,
+    lesson: Lesson | None, *, rng: np.random.Generator,
+) -> Blueprint:  # fmt: skip
+    if not blueprint.modelled:
+        return blueprint
+    context, siblings = None, None
+    if lesson is not None:
+        context, siblings = lesson.context, lesson.siblings
+        data = data.take(pa.array(lesson.rows))
+        units = None if units is None else units[lesson.rows]
+    model = generator.fit(data, plain, units=units, context=context, siblings=siblings, rng=rng)
+    return replace(blueprint, model=model, knows=context is not None, followed=siblings is not None)
+
+
+def _order_by(table: Table, modelled: tuple[str, ...], in_key: set[str]) -> str | None:
+    """The column that orders siblings: the declared one, else a number or date in the key."""
+    if table.order_by is not None:
+        return table.order_by if table.order_by in modelled else None
+    return next((n for n in table.key if n in in_key and not table[n].is_discrete), None)
+
+
+def _learn_counters(
+    table: Table, links: tuple[Link, ...], contexts: Contexts, units: Units, generator: TableGenerator, terms: Terms
+) -> dict[int, TableModel]:
+    """What draws how many children parents have, by what is known of them."""
+    counters = {}
+    for place, link in enumerate(links):
+        parent = link.reference.table
+        told = contexts.leading(table.name, link.reference) if place == 0 else contexts.of(parent)
+        if link.single or not told.num_columns or told.num_rows < _COUNTED:
+            continue
+        at = contexts.found(table.name, link.reference)
+        counts = np.bincount(at[at >= 0], minlength=told.num_rows).astype(np.int64)
+        rng = stream(terms.seed, "count", table.name, place)
+        counters[place] = generator.fit(
+            pa.table({"rows": counts}), COUNTED, units=units.get(parent), context=told, siblings=None, rng=rng
+        )
+    return counters
 
 
 def _picks(tables: Tables, table: Table) -> set[str]:

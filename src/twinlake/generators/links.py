@@ -1,5 +1,6 @@
 """What is learnt of a reference: how many rows point nowhere, how many children parents have. No pairs, no values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from twinlake.generators.degrees import Degrees
 from twinlake.hashing import hash_rows
-from twinlake.schema import Reference
+from twinlake.schema import Reference, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,22 @@ class Link:
         """The link that `to_json` wrote."""
         degrees = Degrees.from_json(data["degrees"])
         return cls(Reference.from_json(data), data["nulls"], data["loops"], data["single"], degrees)
+
+
+def leading_first(table: Table, links: Sequence[Link], *, path: Reference | None) -> tuple[Link, ...]:
+    """The leading reference first: one that is or lies in the key, else the one to the unit; then the widest first."""
+
+    def leading(i: int) -> tuple[bool, int, bool, int, int]:
+        reference = links[i].reference
+        columns = set(reference.columns)
+        within = bool(table.key) and columns <= set(table.key)
+        return (within, len(columns.intersection(table.key)), reference == path, len(columns), -i)
+
+    if not links:
+        return ()
+    first = max(range(len(links)), key=leading)
+    others = [i for i in range(len(links)) if i != first]
+    return (links[first], *(links[i] for i in sorted(others, key=lambda i: -len(links[i].reference.columns))))
 
 
 def complete(rows: pa.Table) -> npt.NDArray[np.bool_]:

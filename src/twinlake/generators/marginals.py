@@ -28,6 +28,7 @@ class Marginals:
     k: int = K
 
     name = "marginals"
+    takes_context = False
     licence = "Apache-2.0"
 
     def fit(

@@ -34,6 +34,11 @@ class TableGenerator(Protocol):
         """The SPDX name of its licence."""
         ...
 
+    @property
+    def takes_context(self) -> bool:
+        """Whether it learns from the context and from siblings; one that doesn't is given neither."""
+        ...
+
     def fit(
         self,
         data: pa.Table,

@@ -1,20 +1,24 @@
 """Any table generator over any schema: keys, references and personal columns are made here, the rest by table models.
 
-Every reference of a snapshot holds and every key is unique, by construction. How many children parents have is kept;
-what children have in common with their parents is not learnt here. Which row of a public table is referred to, and the
-parts of a key that are no identifiers, are drawn by table models too.
+Every reference of a snapshot holds and every key is unique, by construction. Tables are made in the order of their
+references; how many children a parent has, and what they hold, is drawn given what is known of the parents, and rows of
+one parent given those before them. Which row of a public table is referred to, and the parts of a key that are no
+identifiers, are drawn by table models too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.errors import DataError, GeneratorError, ModelError, listed, nearest
+from twinlake.generators.arrays import one
 from twinlake.generators.blueprints import Blueprint, Terms, learn, read_blueprint
+from twinlake.generators.context import Contexts
 from twinlake.generators.mending import fill_late, part_keys
 from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.providers import check_locale
@@ -22,9 +26,10 @@ from twinlake.generators.saved import read_head, write_model
 from twinlake.generators.shards import ROWS, Shard, run_shards, table_folder
 from twinlake.generators.weaving import Weave, Woven, plan
 from twinlake.progress import Progress
-from twinlake.schema import Schema, Table
+from twinlake.random import stream
+from twinlake.schema import Reference, Schema
 from twinlake.tables import Tables, TableWriter, read_table, write_schema
-from twinlake.units import Units
+from twinlake.units import Units, unit_tables
 
 _NAME = "relational"
 
@@ -71,13 +76,16 @@ class RelationalGenerator:
         """
         check_locale(self.locale)
         _check_tables(tables.schema, self.per_table)
-        ordered, terms = tables.schema.ordered(), Terms(seed, self.k, self.locale)
+        ordered, paths = tables.schema.ordered(), unit_tables(tables.schema, unit)
+        terms = Terms(seed, self.k, self.locale, paths)
+        contexts = Contexts(lambda name, columns: tables.columns(name, columns), {}, _shared(tables.schema, unit))
         blueprints: dict[str, Blueprint] = {}
         for done, table in enumerate(ordered):
             blueprints[table.name] = learn(
-                tables, table, earlier=set(blueprints), units=units,
+                tables, table, contexts=contexts, units=units,
                 generator=self.per_table.get(table.name, self.default), terms=terms,
             )  # fmt: skip
+            contexts.tellings[table.name] = blueprints[table.name].telling
             if rows is not None and blueprints[table.name].rows:  # of an empty table nothing was learnt
                 blueprints[table.name] = replace(blueprints[table.name], rows=rows[table.name])
             if progress is not None:
@@ -142,9 +150,15 @@ class RelationalModel:
         if executor is not None and self.folder is None:
             raise GeneratorError("workers need a saved model", fix="Save the model and read it again before sampling")
         written = {name: b.first_pass for name, b in self.blueprints.items()}
-        for blueprint in self.blueprints.values():
-            self._write(blueprint, folder, written, scale=scale, seed=seed, executor=executor, progress=progress)
+
+        def read(name: str, columns: tuple[str, ...]) -> pa.Table:
+            return read_table(folder, written[name].select(columns)).select(list(columns))
+
+        contexts = Contexts(read, {}, _shared(self.schema, self.unit))
+        for name, blueprint in self.blueprints.items():
+            self._write(blueprint, folder, contexts, scale=scale, seed=seed, executor=executor, progress=progress)
             part_keys(folder, blueprint)
+            contexts.tellings[name] = blueprint.telling
         for name, blueprint in self.blueprints.items():
             if blueprint.deferred:
                 fill_late(folder, blueprint, written, seed=seed)
@@ -153,26 +167,29 @@ class RelationalModel:
         return Tables.open(folder)
 
     def _write(
-        self, blueprint: Blueprint, folder: Path, written: Mapping[str, Table], *, scale: float, seed: int,
+        self, blueprint: Blueprint, folder: Path, contexts: Contexts, *, scale: float, seed: int,
         executor: Executor | None, progress: Progress | None,
     ) -> None:  # fmt: skip
         name = blueprint.table.name
         if blueprint.public is not None or not blueprint.rows:
             _carry_over(blueprint, folder)
             return
-        weave = _weave(blueprint, folder, written, scale=scale, seed=seed)
+        weave = _weave(blueprint, contexts, scale=scale, seed=seed)
         count = len(weave.cuts) - 1
 
         def done(number: int) -> None:
             if progress is not None:
                 progress(f"sample {name}", number + 1, count)
 
-        shards = self._shards(blueprint, weave, folder, seed=seed)
+        shards = self._shards(blueprint, weave, contexts, folder, seed=seed)
         run_shards(shards, blueprint=blueprint, executor=executor, done=done)
 
-    def _shards(self, blueprint: Blueprint, weave: Weave, folder: Path, *, seed: int) -> Iterator[Shard]:
+    def _shards(
+        self, blueprint: Blueprint, weave: Weave, contexts: Contexts, folder: Path, *, seed: int
+    ) -> Iterator[Shard]:
         for number, (start, stop) in enumerate(zip(weave.cuts[:-1], weave.cuts[1:], strict=True)):
             woven = weave.row_links(start, stop) if weave.strands else _loose(start, stop)
+            woven = _told(blueprint, woven, contexts) if blueprint.knows else woven
             yield Shard(
                 model=self.folder, folder=folder, table=blueprint.table.name, number=number, woven=woven,
                 total=weave.rows, seed=seed, secret=self.secret,
@@ -207,23 +224,44 @@ def read_model(folder: Path, *, secret: bytes | None = None) -> RelationalModel:
     return RelationalModel(schema, blueprints, unit=unit, folder=folder, secret=secret)
 
 
-def _weave(blueprint: Blueprint, folder: Path, written: Mapping[str, Table], *, scale: float, seed: int) -> Weave:
+def _weave(blueprint: Blueprint, contexts: Contexts, *, scale: float, seed: int) -> Weave:
     rows = max(1, round(scale * blueprint.rows))
     rows = rows if blueprint.capacity is None else min(rows, blueprint.capacity)
-    parents = []
-    for link in blueprint.links:
-        reference = link.reference
-        columns = tuple(dict.fromkeys(reference.to))
-        parents.append(read_table(folder, written[reference.table].select(columns)))
+    references = [link.reference for link in blueprint.links]
     return plan(
-        blueprint.table, blueprint.links, parents, rows=rows, seed=seed, size=ROWS,
-        together=blueprint.together, junction=blueprint.is_junction,
+        blueprint.table, blueprint.links, [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references],
+        rows=rows, seed=seed, size=ROWS, together=blueprint.together, junction=blueprint.is_junction,
+        scores=[_score(blueprint, contexts, place, seed=seed) for place in range(len(references))],
     )  # fmt: skip
+
+
+def _score(blueprint: Blueprint, contexts: Contexts, place: int, *, seed: int) -> npt.NDArray[np.int64] | None:
+    """How many children each row of a parent table is likely to have; None where that was not learnt."""
+    counter, name = blueprint.counters.get(place), blueprint.table.name
+    if counter is None:
+        return None
+    reference = blueprint.links[place].reference
+    told = contexts.leading(name, reference) if place == 0 else contexts.of(reference.table)
+    drawn = counter.sample(told.num_rows, context=told, rng=stream(seed, "count", name, place))
+    return np.asarray(one(drawn["rows"]).to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def _told(blueprint: Blueprint, woven: Woven, contexts: Contexts) -> Woven:
+    """The rows with what is known of their parents."""
+    references = [link.reference for link in blueprint.links]
+    at = dict(zip(references, woven.parents, strict=True))
+    return replace(woven, context=contexts.beside(blueprint.table.name, references, at))
+
+
+def _shared(schema: Schema, unit: str | None) -> Callable[[str, Reference], bool]:
+    """Whether the rows that a reference leads to the unit were split with their parents."""
+    paths = unit_tables(schema, unit) if unit is not None else {}
+    return lambda child, lead: paths.get(child) == lead
 
 
 def _loose(start: int, stop: int) -> Woven:
     """Rows that refer to nothing."""
-    return Woven(pa.table({}), np.arange(start, stop, dtype=np.uint64), np.zeros(stop - start, dtype=np.int64))
+    return Woven(pa.table({}), np.arange(start, stop, dtype=np.uint64), np.full(stop - start, -1, dtype=np.int64))
 
 
 def _carry_over(blueprint: Blueprint, folder: Path) -> None:

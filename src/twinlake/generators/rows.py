@@ -4,13 +4,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from twinlake.generators.arrays import one, replaced
+from twinlake.generators.arrays import one, ranks, replaced
 from twinlake.generators.blueprints import Blueprint
 from twinlake.generators.degrees import Degrees
 from twinlake.generators.keys import Integers, as_numbers, from_numbers
 from twinlake.generators.protocols import TableModel
+from twinlake.generators.siblings import Siblings
 from twinlake.generators.weaving import Woven
 from twinlake.hashing import Hashes, hash_rows
 from twinlake.random import derive, stream
@@ -49,28 +49,46 @@ def make_rows(blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shar
 
 
 def _modelled(blueprint: Blueprint, woven: Woven, rng: np.random.Generator) -> Columns:
-    """Columns the table model draws; where the table has an order, sorted within each leading parent's rows."""
+    """Columns the table model draws; where the table has an order, the rows of each leading parent in it."""
     if blueprint.model is None:
         return {}
-    drawn = _guarded(blueprint, blueprint.model, len(woven.numbers), rng)
+    siblings = Siblings.of(woven.lead) if blueprint.followed else None
+    drawn = _guarded(blueprint, blueprint.model, woven, siblings, rng)
     order_by = blueprint.table.order_by
     if order_by is not None and order_by in blueprint.modelled and blueprint.links:
-        keys = pa.table({"parent": woven.lead, "at": drawn[order_by]})
-        drawn = drawn.take(pc.sort_indices(keys, sort_keys=[("parent", "ascending"), ("at", "ascending")]))
+        drawn = drawn.take(pa.array(_in_order(one(drawn[order_by]), woven.lead)))
     return {name: one(drawn[name]) for name in blueprint.modelled}
 
 
-def _guarded(blueprint: Blueprint, model: TableModel, n: int, rng: np.random.Generator) -> pa.Table:
-    """Drawn rows; those that equal a rare real row are drawn again."""
-    drawn = model.sample(n, context=None, rng=rng)
+def _in_order(cells: pa.Array, lead: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Rows by their leading parent and the cells; those that are equal as they are, those without a parent last."""
+    parent = np.where(lead < 0, np.iinfo(np.int64).max - len(lead) + np.arange(len(lead)), lead)
+    return np.lexsort((ranks(cells), parent))
+
+
+def _guarded(
+    blueprint: Blueprint, model: TableModel, woven: Woven, siblings: Siblings | None, rng: np.random.Generator
+) -> pa.Table:
+    """Drawn rows; those that equal a rare real row are drawn again, but for what orders them."""
+    drawn = model.sample(len(woven.numbers), context=woven.context, siblings=siblings, rng=rng)
     for _ in range(_REDRAWS):
         at = blueprint.guard.clashes(drawn) if blueprint.guard else np.empty(0, np.int64)
         if not len(at):
             break
-        new = model.sample(len(at), context=None, rng=rng)
-        columns = [replaced(one(drawn[c]), at, one(new[c])) for c in drawn.column_names]
-        drawn = pa.table(columns, schema=drawn.schema)
+        drawn = redrawn(blueprint, model, drawn, woven, at, rng)
     return drawn
+
+
+def redrawn(
+    blueprint: Blueprint, model: TableModel, drawn: pa.Table, woven: Woven, at: npt.NDArray[np.int64],
+    rng: np.random.Generator,
+) -> pa.Table:  # fmt: skip
+    """Drawn rows of which some are drawn once more, but for the column that orders siblings."""
+    context = None if woven.context is None else woven.context.take(pa.array(at))
+    new = model.sample(len(at), context=context, rng=rng)
+    kept = {blueprint.table.order_by} if blueprint.followed else set()
+    columns = [one(drawn[c]) if c in kept else replaced(one(drawn[c]), at, one(new[c])) for c in drawn.column_names]
+    return pa.table(columns, schema=drawn.schema)
 
 
 def _in_runs(blueprint: Blueprint, made: Columns, runs: Degrees, rng: np.random.Generator) -> Columns:
@@ -92,11 +110,12 @@ def _numbered(blueprint: Blueprint, made: Columns) -> pa.Table:
 
 def _different(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
     """Rows whose keys all differ: repeats take another row's value, then the next free one, else are left out."""
-    key = blueprint.table.key
+    table, key = blueprint.table, blueprint.table.key
     drawn = [c for c in key if c in blueprint.modelled]
     if not key or not drawn or blueprint.is_settled or blueprint.numbered:
         return rows
-    moved = next((c for c in reversed(drawn) if c in blueprint.steps), drawn[-1])
+    loose = [c for c in drawn if c != table.order_by] or drawn
+    moved = next((c for c in reversed(loose) if c in blueprint.steps), loose[-1])
     for _ in range(_REDRAWS):
         repeats = np.flatnonzero(repeated(rows, key))
         if not len(repeats):

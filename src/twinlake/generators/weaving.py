@@ -37,6 +37,7 @@ class Strand:
     Attributes:
         link: what was learnt.
         parents: the referred columns under the referring columns' names and types; no nulls, all rows different.
+        origin: the row of the parent table that each of them is, shape (parents,).
         shared: referring columns that something earlier has filled.
         own: referring columns that this one fills.
         optional: own columns that may be null; empty where every row must point somewhere.
@@ -47,6 +48,7 @@ class Strand:
 
     link: Link
     parents: pa.Table
+    origin: Places
     shared: tuple[str, ...]
     own: tuple[str, ...]
     optional: tuple[str, ...]
@@ -58,6 +60,10 @@ class Strand:
     def size(self) -> int:
         """How many parents."""
         return int(self.parents.num_rows)
+
+    def take(self, rows: Places) -> "Strand":
+        """The strand with some of its parents, in that order."""
+        return replace(self, parents=self.parents.take(pa.array(rows)).combine_chunks(), origin=self.origin[rows])
 
     @property
     def linked(self) -> int:
@@ -97,12 +103,25 @@ class Woven:
     Attributes:
         columns: the referring columns.
         numbers: the numbers of the rows, shape (rows,).
-        lead: the place of each row's leading parent, shape (rows,); zero where no reference leads.
+        lead: the place of each row's leading parent, shape (rows,); -1 where it has none or no reference leads.
+        parents: for each reference the row of the parent table, shape (rows,); -1 where a row points nowhere.
+        context: what is known of these parents; None where nothing is.
     """
 
     columns: pa.Table
     numbers: Hashes
     lead: Places
+    parents: tuple[Places, ...] = ()
+    context: pa.Table | None = None
+
+    def filter(self, kept: Flags) -> "Woven":
+        """Some of the rows."""
+        if kept.all():
+            return self
+        return Woven(
+            self.columns.filter(pa.array(kept)), self.numbers[kept], self.lead[kept],
+            tuple(p[kept] for p in self.parents),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,6 +151,7 @@ class Weave:
         filled = {} if given is None else {n: one(given[n]) for n in given.column_names}
         kept = np.ones(len(numbers), dtype=np.bool_)
         picks: list[Places] = []
+        parents: list[Places] = []
         for strand, groups in zip(self.strands, self.groups, strict=True):
             leading = self.leads and not picks
             at, blank, fits = _pick(strand, groups, numbers, filled, rows=self.rows, leading=leading)
@@ -139,14 +159,15 @@ class Weave:
                 at = _dealt(self.strands[0], picks[0], strand, groups, numbers, at, filled)
             kept &= fits
             picks.append(at)
+            parents.append(_origins(strand, at, blank))
             filled |= _taken(strand, at, blank)
         if self.junction:
-            kept &= self._differ(numbers, filled)
+            kept &= self._differ(numbers, filled, parents)
         rows = pa.table({c: filled[c] for s in self.strands for c in s.own})
-        lead = picks[0] if self.leads else np.zeros(len(numbers), dtype=np.int64)
-        return Woven(rows if kept.all() else rows.filter(pa.array(kept)), numbers[kept], lead[kept])
+        lead = np.where(parents[0] < 0, -1, picks[0]) if self.leads else np.full(len(numbers), -1, dtype=np.int64)
+        return Woven(rows, numbers, lead, tuple(parents)).filter(kept)
 
-    def _differ(self, numbers: Hashes, filled: dict[str, pa.Array]) -> Flags:
+    def _differ(self, numbers: Hashes, filled: dict[str, pa.Array], parents: list[Places]) -> Flags:
         """Redraw the partner of rows whose key an earlier row has; False for rows that stay without."""
         partners = [i for i, s in enumerate(self.strands) if i and set(s.own).intersection(self.table.key)]
         repeats = _repeats(filled, self.table.key)
@@ -158,6 +179,7 @@ class Weave:
             here = {n: a.take(pa.array(places)) for n, a in filled.items()}
             fresh = mix(numbers[places] ^ np.uint64(derive(strand.key, "redraw", turn) & 0xFFFFFFFFFFFFFFFF))
             at = _any_parent(strand, groups, fresh, here, by_links=turn < _REDRAWS // 2)
+            parents[partners[-1]][places] = strand.origin[at]
             for name, new in _taken(strand, at, np.zeros(len(at), np.bool_)).items():
                 filled[name] = replaced(filled[name], places, new)
             repeats = _repeats(filled, self.table.key)
@@ -176,12 +198,13 @@ def plan(
     leads: bool = True,
     together: bool = False,
     junction: bool = False,
+    scores: Sequence[Counts | None] = (),
 ) -> Weave:
     """Decide how many children every parent has.
 
     Args:
         table: the referring table.
-        links: its references that can be followed now.
+        links: its references that can be followed now, the leading one first.
         parents: for each link the referred columns of the synthetic parent table.
         rows: how many rows are wanted; the weave has fewer where the parents do not allow so many.
         seed: of the whole snapshot.
@@ -190,9 +213,9 @@ def plan(
         leads: whether one reference orders the rows.
         together: whether rows that agree on the leading reference's part of the key must share a shard.
         junction: whether the key is made of references alone.
+        scores: for each link how many children its parents are likely to have, shape (parents,), or None.
     """
-    order = _order(table, links) if leads else list(range(len(links)))
-    strands = _strands(table, [links[i] for i in order], [parents[i] for i in order], set(filled), seed=seed)
+    strands = _strands(table, links, parents, set(filled), seed=seed)
     strands = _joinable(strands)
     if leads and strands:
         strands[0] = _in_blocks(table, strands[0])
@@ -203,23 +226,10 @@ def plan(
     for strand, cap in zip(strands, caps, strict=True):
         if not strand.optional:
             rows = min(rows, int(cap.sum()))
-    spun = [_spun(s, c, rows, seed=seed) for s, c in zip(strands, caps, strict=True)]
+    likely = [*scores, *[None] * (len(strands) - len(scores))]
+    spun = [_spun(s, c, rows, likely=x, seed=seed) for s, c, x in zip(strands, caps, likely, strict=True)]
     cuts = _cuts(table, spun[0] if spun and leads else None, rows, size, together=together)
     return Weave(table, rows, cuts, tuple(spun), groups, leads and bool(spun), junction)
-
-
-def _order(table: Table, links: Sequence[Link]) -> list[int]:
-    """The leading reference first: one that lies in the key, else the widest; then the others, widest first."""
-
-    def leading(i: int) -> tuple[bool, int, int, int]:
-        columns = set(links[i].reference.columns)
-        return (bool(table.key) and columns <= set(table.key), len(columns.intersection(table.key)), len(columns), -i)
-
-    if not links:
-        return []
-    first = max(range(len(links)), key=leading)
-    others = [i for i in range(len(links)) if i != first]
-    return [first, *sorted(others, key=lambda i: -len(links[i].reference.columns))]
 
 
 def _strands(
@@ -232,13 +242,17 @@ def _strands(
         optional = tuple(c for c in own if table[c].nullable and c not in table.key)
         filled = filled | set(own)
         key = derive(seed, table.name, str(link.reference))
-        found, shared = _candidates(table, link, rows, key), tuple(c for c in columns if c not in own)
-        strands.append(Strand(link, found, shared, own, optional, ends=np.zeros(0, np.int64), blank=0, key=key))
+        found, origin = _candidates(table, link, rows, key)
+        shared = tuple(c for c in columns if c not in own)
+        strands.append(Strand(link, found, origin, shared, own, optional, ends=np.zeros(0, np.int64), blank=0, key=key))
     return strands
 
 
-def _candidates(table: Table, link: Link, parents: pa.Table, key: int) -> pa.Table:
-    """Parents that can be pointed to, under the child's names and types, shuffled so that rows follow no key."""
+def _candidates(table: Table, link: Link, parents: pa.Table, key: int) -> tuple[pa.Table, Places]:
+    """Parents that can be pointed to, under the child's names and types, shuffled so that rows follow no key.
+
+    And which rows of the parent table they are.
+    """
     reference = link.reference
     try:
         typed = pa.table(
@@ -250,11 +264,11 @@ def _candidates(table: Table, link: Link, parents: pa.Table, key: int) -> pa.Tab
             where=f"reference {table.name}: {reference}",
             fix="Give both sides the same type",
         ) from None
-    typed = typed.filter(pa.array(complete(typed)))
-    first = ~pd.Series(hash_rows(typed)).duplicated().to_numpy()
-    typed = typed if first.all() else typed.filter(pa.array(first))
-    places = permute(np.arange(typed.num_rows, dtype=np.uint64), max(typed.num_rows, 1), key=derive(key, "parents"))
-    return typed.take(pa.array(places)).combine_chunks()
+    there = complete(typed) & ~pd.Series(hash_rows(typed)).duplicated().to_numpy()
+    rows = np.flatnonzero(there)
+    order = permute(np.arange(len(rows), dtype=np.uint64), max(len(rows), 1), key=derive(key, "parents"))
+    rows = rows[order.astype(np.int64)]
+    return typed.take(pa.array(rows)).combine_chunks(), rows
 
 
 def _joinable(strands: list[Strand]) -> list[Strand]:
@@ -266,7 +280,7 @@ def _joinable(strands: list[Strand]) -> list[Strand]:
             if both and not later.optional:
                 kept &= np.isin(hash_rows(strands[i].parents.select(both)), hash_rows(later.parents.select(both)))
         if not kept.all():
-            strands[i] = replace(strands[i], parents=strands[i].parents.filter(pa.array(kept)).combine_chunks())
+            strands[i] = strands[i].take(np.flatnonzero(kept))
     return strands
 
 
@@ -276,7 +290,7 @@ def _in_blocks(table: Table, leader: Strand) -> Strand:
     if not part or len(part) == len(leader.own):
         return leader
     order = np.argsort(hash_rows(leader.parents.select(part)), kind="stable")
-    return replace(leader, parents=leader.parents.take(pa.array(order)).combine_chunks())
+    return leader.take(order)
 
 
 def _caps(table: Table, strand: Strand, rows: int) -> Counts:
@@ -300,8 +314,8 @@ def _partners(table: Table, strands: list[Strand], groups: tuple[Groups, ...]) -
     return np.minimum(total, 1 << 40).astype(np.int64)
 
 
-def _spun(strand: Strand, caps: Counts, rows: int, *, seed: int) -> Strand:
-    """The strand with its links dealt to its parents."""
+def _spun(strand: Strand, caps: Counts, rows: int, *, likely: Counts | None, seed: int) -> Strand:
+    """The strand with its links dealt to its parents; those that are likely to have more get more."""
     blank = round(strand.link.nulls * rows) if strand.optional else 0
     if not strand.size:
         return replace(strand, ends=np.zeros(0, np.int64), blank=rows)
@@ -309,7 +323,10 @@ def _spun(strand: Strand, caps: Counts, rows: int, *, seed: int) -> Strand:
         return replace(strand, ends=np.zeros(strand.size, np.int64), blank=blank)
     blank = max(blank, rows - int(caps.sum()))
     rng = stream(seed, "degrees", str(strand.key))
-    counts = exactly(strand.link.degrees.draw(strand.size, rng), rows - blank, caps=caps, rng=rng)
+    drawn = strand.link.degrees.draw(strand.size, rng)
+    if likely is not None:
+        drawn[np.lexsort((rng.random(strand.size), likely[strand.origin]))] = np.sort(drawn)
+    counts = exactly(drawn, rows - blank, caps=caps, rng=rng)
     return replace(strand, ends=np.cumsum(counts), blank=blank)
 
 
@@ -411,6 +428,11 @@ def _taken(strand: Strand, at: Places, blank: Flags) -> dict[str, pa.Array]:
     """The own columns of each row's parent; null in the optional ones of rows that point nowhere."""
     always, where = pa.array(at, mask=at < 0), pa.array(at, mask=(at < 0) | blank)
     return {n: one(strand.parents[n]).take(where if n in strand.optional else always) for n in strand.own}
+
+
+def _origins(strand: Strand, at: Places, blank: Flags) -> Places:
+    """The row of the parent table that each row points to, -1 for nowhere."""
+    return np.where((at < 0) | (blank & bool(strand.optional)), -1, strand.origin[at] if strand.size else -1)
 
 
 def _repeats(filled: dict[str, pa.Array], key: tuple[str, ...]) -> Flags:

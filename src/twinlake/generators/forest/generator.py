@@ -82,6 +82,7 @@ class Forest:
     k: int = K
 
     name = "forest"
+    takes_context = True
     licence = "Apache-2.0"
 
     def __post_init__(self) -> None:
