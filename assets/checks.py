@@ -9,7 +9,7 @@ from assets import keys, metadata
 from assets.project import Project
 from twinlake.project import Pipeline
 from twinlake.report.reading import reading
-from twinlake.run.gates import REAL_GATES, declared_gates
+from twinlake.run.gates import REAL_GATES, declared_gates, inapplicable
 from twinlake.run.judge import answers, judge, judge_real
 from twinlake.storage.verdicts import Gate
 from twinlake.verdict import Severity, Verdict
@@ -85,6 +85,6 @@ def _result(spec: dg.AssetCheckSpec, verdict: Verdict | None) -> dg.AssetCheckRe
         check_name=spec.name,
         passed=verdict is None or verdict.passed,
         severity=_SEVERITY[verdict.severity if verdict else Severity.WARNING],
-        description=verdict.reason if verdict else "not applicable: these rows are nobody's",
+        description=verdict.reason if verdict else inapplicable(spec.name),
         metadata=metadata.verdict(verdict) if verdict else {"applies": False},
     )

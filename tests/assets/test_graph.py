@@ -61,24 +61,41 @@ def test_the_group_owners_and_kinds_come_from_the_file(tmp_path):
 
 def test_every_gate_is_a_check_and_lookup_lists_are_not_measured(clinic):
     found = checks(clinic)
-    assert {gate for asset, gate in found if asset == "clinic/synthetic_subjects"} == {
-        "structure", "expectations", "expectations_warning", "column_shape", "pair_trend", "replay", "closest_record",
+    subjects = {gate for asset, gate in found if asset == "clinic/synthetic_subjects"}
+    assert subjects == {
+        "structure", "rules", "expectations", "expectations_warning", "column_shape", "pair_trend", "cardinality",
+        "parent_trend", "replay", "closest_record",
     }  # fmt: skip
+    assert {gate for asset, gate in found if asset == "clinic/synthetic_visits"} == {*subjects, "sibling_trend"}
     assert {gate for asset, gate in found if asset == "clinic/synthetic_wards"} == {
-        "structure", "expectations", "expectations_warning",
+        "structure", "rules", "expectations", "expectations_warning",
     }  # fmt: skip
     assert {gate for asset, gate in found if asset == "clinic/real_visits"} == {
         "real_expectations", "real_expectations_warning",
     }  # fmt: skip
 
 
+def test_files_have_the_gate_of_rules_only_where_the_pipeline_file_says_some(tmp_path):
+    tables = "tables: {plain: , ruled: {rules: ['a > 1']}, parted: {unique: [a]}}\n"
+    found = checks(written(tmp_path, "source: files:x\n" + tables, "p"))
+    assert {asset for asset, gate in found if gate == "rules"} == {"p/synthetic_ruled", "p/synthetic_parted"}
+
+
 def test_what_is_critical_blocks_and_what_warns_does_not(tmp_path):
     found = checks(written(tmp_path, "source: duckdb:///x.duckdb\ntables: {people: }\n" + WARNS, "p"))
     blocking = {name: spec.blocking for (asset, name), spec in found.items() if asset == "p/synthetic_people"}
     assert blocking == {
-        "structure": True, "expectations": True, "expectations_warning": False, "column_shape": False,
-        "pair_trend": True, "replay": True, "closest_record": True,
+        "structure": True, "rules": True, "expectations": True, "expectations_warning": False, "column_shape": False,
+        "pair_trend": True, "cardinality": False, "parent_trend": False, "replay": True, "closest_record": True,
     }  # fmt: skip
+
+
+def test_a_table_that_can_refer_to_nothing_has_no_checks_of_references(tmp_path):
+    files = "source: files:rows\ntables: {people: , jobs: {references: [person -> people]}}\n"
+    found = checks(written(tmp_path, files, "p"))
+    related = {"cardinality", "parent_trend"}
+    assert not related & {gate for asset, gate in found if asset == "p/synthetic_people"}
+    assert related <= {gate for asset, gate in found if asset == "p/synthetic_jobs"}
 
 
 def test_odd_table_names_make_a_graph(tmp_path):

@@ -69,6 +69,8 @@ def code_bins(sides: Sides, name: str, *, bins: int) -> Coded:
     holdout, synthetic, real = (numbers(t[name]) for t in sides.tables)
     finite = holdout[np.isfinite(holdout)]
     low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    if high - low <= 1e-12 * abs(high):  # one moment in nanoseconds: no bin is narrower than floats are apart
+        low, high = low - 1e-9 * abs(low), high + 1e-9 * abs(high)
     edges = np.histogram_bin_edges(np.array([low, high]), bins=bins)[1:-1]
 
     def states(values: Floats) -> Codes:

@@ -13,7 +13,14 @@ from twinlake.schema import Orphans
 from twinlake.verdict import Severity
 
 CHANCE = 0.5  # share of rows that are closer to learnt than to held-back ones where nothing was copied
-DEFAULT_LIMITS = {"column_shape": 0.95, "pair_trend": 0.92, "closest_record": 0.55}
+DEFAULT_LIMITS = {
+    "column_shape": 0.95,
+    "pair_trend": 0.92,
+    "cardinality": 0.95,
+    "parent_trend": 0.92,
+    "sibling_trend": 0.92,
+    "closest_record": 0.55,
+}
 
 
 def _timezone(text: str) -> str:
@@ -143,6 +150,9 @@ class FidelityGates(Frozen):
 
     column_shape: Limit = GateLimit(limit=DEFAULT_LIMITS["column_shape"])
     pair_trend: Limit = GateLimit(limit=DEFAULT_LIMITS["pair_trend"])
+    cardinality: Limit = GateLimit(limit=DEFAULT_LIMITS["cardinality"], severity=Severity.WARNING)
+    parent_trend: Limit = GateLimit(limit=DEFAULT_LIMITS["parent_trend"], severity=Severity.WARNING)
+    sibling_trend: Limit = GateLimit(limit=DEFAULT_LIMITS["sibling_trend"], severity=Severity.WARNING)
 
 
 class PrivacyGates(Frozen):

@@ -19,6 +19,11 @@ _READINGS = {
     "structure": Reading(
         "Structure", "Do types, nulls, keys and references hold as in the source? Counts what breaks a rule."
     ),
+    "rules": Reading(
+        "Rules",
+        "Does every row hold the business rules of its table: what the database or the pipeline file says of a row and "
+        "its parents, and of what is unique? The value is the share of rows that hold them all.",
+    ),
     "expectations": Reading(
         "Expectations",
         "Does the table meet the rules that its owner wrote down as critical? The value is the share that hold.",
@@ -42,6 +47,24 @@ _READINGS = {
         "Pair trend",
         "Do any two columns go together as they do among unseen real rows? 1 is the same, 0 is nothing in common. "
         "It passes where the upper end of the interval reaches the limit, or the baseline if that is lower.",
+    ),
+    "cardinality": Reading(
+        "Children per parent",
+        "Do as many parents have none, one, two or more children as among real parents? 1 is the same, 0 is nothing in "
+        "common; the reference that keeps it least well counts. It passes where the upper end of the interval reaches "
+        "the limit, or where the value is not below the baseline by more than chance.",
+    ),
+    "parent_trend": Reading(
+        "Parent trend",
+        "Do columns go together with those of the rows they refer to as they do among unseen real rows? 1 is the same, "
+        "0 is nothing in common; the reference that keeps it least well counts. It passes where the upper end of the "
+        "interval reaches the limit, or where the value is not below the baseline by more than chance.",
+    ),
+    "sibling_trend": Reading(
+        "Previous row",
+        "Do columns go together with themselves in the row before, of the same parent, as among real rows? 1 is the "
+        "same, 0 is nothing in common. It passes where the upper end of the interval reaches the limit, or where "
+        "the value is not below the baseline by more than chance.",
     ),
     "replay": Reading(
         "Replay",

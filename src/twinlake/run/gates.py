@@ -2,16 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from twinlake.errors import TwinlakeError
 from twinlake.expectations.gate import expectations
+from twinlake.expectations.rules import rules
 from twinlake.expectations.structure import structure
 from twinlake.expectations.suite import Suite
+from twinlake.fidelity.cardinality import cardinality
+from twinlake.fidelity.databases import Databases
+from twinlake.fidelity.parents import parent_trend
 from twinlake.fidelity.shape import column_shape
+from twinlake.fidelity.siblings import sibling_trend
 from twinlake.fidelity.trend import pair_trend
 from twinlake.privacy.distance import closest_record
 from twinlake.privacy.replay import replay
-from twinlake.project.pipeline import Gates, Pipeline
+from twinlake.project.pipeline import GateLimit, Gates, Pipeline, TableChoice
 from twinlake.random import stream
 from twinlake.schema import Table
 from twinlake.tables import Tables
@@ -22,7 +28,7 @@ REAL_GATES = {"real_expectations": Severity.CRITICAL, "real_expectations_warning
 """The gates of real tables: their own suites. One that real rows fail is a wrong suite."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """A snapshot to judge, beside the real tables it was learnt from and those held back.
 
@@ -45,34 +51,78 @@ class Case:
         """The privacy unit of each learnt row."""
         return assign_units(self.real, self.unit)
 
+    @cached_property
+    def databases(self) -> Databases:
+        """All three sides, for gates that look at several tables."""
+        return Databases(self.real, self.holdout, self.synthetic, assign_units(self.holdout, self.unit))
+
 
 def gate_names(table: Table, *, suites: bool, private: bool) -> tuple[str, ...]:
     """The gates of a table; `private` where its rows belong to privacy units."""
-    judged = () if table.public else ("column_shape", "pair_trend", "replay")
+    refers, ordered = bool(table.references), bool(table.references and table.order_by)
+    ruled = bool(table.rules or table.unique)
+    return _names(public=table.public, suites=suites, private=private, refers=refers, ordered=ordered, ruled=ruled)
+
+
+def _names(*, public: bool, suites: bool, private: bool, refers: bool, ordered: bool, ruled: bool) -> tuple[str, ...]:
+    fitting = ("structure", *(("rules",) if ruled else ()))
+    expected = ("expectations", "expectations_warning") if suites else ()
+    if public:
+        return *fitting, *expected
     return (
-        "structure",
-        *(("expectations", "expectations_warning") if suites else ()),
-        *judged,
-        *(("closest_record",) if private and not table.public else ()),
+        *fitting,
+        *expected,
+        *("column_shape", "pair_trend"),
+        *(("cardinality", "parent_trend") if refers else ()),
+        *(("sibling_trend",) if ordered else ()),
+        "replay",
+        *(("closest_record",) if private else ()),
     )
 
 
 def declared_gates(pipeline: Pipeline) -> Iterator[tuple[str, str, Severity]]:
     """(table, gate, severity) of every gate that a pipeline's file alone lets expect.
 
-    Whose rows a table holds may stand in the source's references only, so `closest_record` is among them for every
-    table that is not public, although it may turn out not to apply.
+    What a table refers to, and hence whose rows it holds, may stand in the source only; so gates are among them that
+    may turn out not to apply.
     """
     fidelity, privacy = pipeline.gates.fidelity, pipeline.gates.privacy
     severity = {
         "expectations_warning": Severity.WARNING,
         "column_shape": fidelity.column_shape.severity,
         "pair_trend": fidelity.pair_trend.severity,
+        "cardinality": fidelity.cardinality.severity,
+        "parent_trend": fidelity.parent_trend.severity,
+        "sibling_trend": fidelity.sibling_trend.severity,
         "closest_record": privacy.closest_record.severity,
     }
     for name, choice in pipeline.tables.items():
-        for gate in gate_names(Table(name, (), public=choice.public), suites=True, private=True):
+        refers = _may_refer(pipeline, choice)
+        has = {"refers": refers, "ordered": refers and choice.order_by is not None, "ruled": _may_be_ruled(pipeline, choice)}
+        for gate in _names(public=choice.public, suites=True, private=True, **has):
             yield name, gate, severity.get(gate, Severity.CRITICAL)
+
+
+def _may_refer(pipeline: Pipeline, choice: TableChoice) -> bool:
+    """Whether a table may turn out to have references; files hold none of their own."""
+    return _has_catalog(pipeline) if choice.references is None else bool(choice.references)
+
+
+def _may_be_ruled(pipeline: Pipeline, choice: TableChoice) -> bool:
+    """Whether a table may turn out to have rules."""
+    return bool(choice.rules or choice.unique) or (choice.checks and _has_catalog(pipeline))
+
+
+def _has_catalog(pipeline: Pipeline) -> bool:
+    return not pipeline.source.get_secret_value().startswith("files:")
+
+
+def inapplicable(gate: str) -> str:
+    """Why a gate that a pipeline's file let expect does not apply to a table."""
+    if gate == "rules":
+        return "not applicable: the table has no rules"
+    apart = "the table refers to no other" if gate in ("cardinality", "parent_trend") else "these rows are nobody's"
+    return f"not applicable: {'its rows have no order' if gate == 'sibling_trend' else apart}"
 
 
 def judge_table(case: Case, name: str, units: Units) -> Iterator[Verdict]:
@@ -86,10 +136,18 @@ def judge_table(case: Case, name: str, units: Units) -> Iterator[Verdict]:
     def measured(measure: Callable[..., Verdict], limit: float) -> Verdict:
         return measure(*(t[name] for t in three), table, limit=limit, rng=rng)
 
+    def related(measure: Callable[..., Verdict], chosen: GateLimit, **more: str | None) -> Verdict:
+        own = stream(case.seed, "gates", name, measure.__name__)
+        return replace(measure(case.databases, name, limit=chosen.limit, rng=own, **more), severity=chosen.severity)
+
     calls: dict[str, Callable[[], Verdict]] = {
         "structure": lambda: structure(case.synthetic, case.real.schema, name),
+        "rules": lambda: rules(case.synthetic, case.real.schema, name),
         "column_shape": lambda: replace(measured(column_shape, shape.limit), severity=shape.severity),
         "pair_trend": lambda: replace(measured(pair_trend, trend.limit), severity=trend.severity),
+        "cardinality": lambda: related(cardinality, gates.fidelity.cardinality),
+        "parent_trend": lambda: related(parent_trend, gates.fidelity.parent_trend),
+        "sibling_trend": lambda: related(sibling_trend, gates.fidelity.sibling_trend, unit=case.unit),
         "replay": lambda: replay(*three, name, units=units[name], k=gates.privacy.min_units),
         "closest_record": lambda: replace(measured(closest_record, closest.limit), severity=closest.severity),
     }
