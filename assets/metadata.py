@@ -42,6 +42,7 @@ def real_table(extract: Extract, table: Table, pipeline: Pipeline) -> Metadata:
         "table": dg.MetadataValue.text(table.name),
         "held back": dg.MetadataValue.text("nothing, it is public" if table.public else percent(pipeline.holdout)),
         "extract": dg.MetadataValue.text(extract.id),
+        **({"orphans": dg.MetadataValue.text(orphans)} if (orphans := _orphans(extract, table)) else {}),
     }
 
 
@@ -150,6 +151,12 @@ def _lineage(table: Table, pipeline: str) -> dg.TableColumnLineage:
     learnt = table.names if table.public else table.learnt
     real = keys.real(pipeline, table.name)
     return dg.TableColumnLineage({c: [dg.TableColumnDep(asset_key=real, column_name=c)] for c in learnt})
+
+
+def _orphans(extract: Extract, table: Table) -> str:
+    """What became of rows that point to no row, by reference."""
+    told = (s for s in extract.orphans if s.table == table.name)
+    return "; ".join(f"{s.reference}: {s.rows:,} rows, {s.handling.value}" for s in told)
 
 
 def _furthest(shares: Sequence[ColumnShares]) -> str:

@@ -7,6 +7,9 @@ from scenario import SCHEMA, clinic
 from assets import metadata
 from twinlake.project import Pipeline
 from twinlake.report.shares import compare
+from twinlake.run.extract import Extract
+from twinlake.schema import Orphans
+from twinlake.sources.orphans import Settled
 from twinlake.verdict import Severity, Verdict
 
 
@@ -87,3 +90,17 @@ def test_a_synthetic_table_carries_its_picture_and_its_worst_columns():
 )  # fmt: skip
 def test_the_kind_of_a_source_is_told_from_its_scheme(source, kinds):
     assert metadata.source_kind(pipeline(source=source)) == kinds
+
+
+def test_a_real_table_tells_what_became_of_its_orphans(tmp_path):
+    settled = (
+        Settled("visits", "id -> subjects(id)", Orphans.DROP, 1200),
+        Settled("wards", "x -> y(z)", Orphans.KEEP, 3),
+        Settled("visits", "ward, site -> wards(ward, site)", Orphans.NULL, 3),
+    )
+    made = Extract("e", tmp_path, "f", {"visits": 5, "subjects": 7}, settled)
+    shown = metadata.real_table(made, SCHEMA["visits"], pipeline())
+    assert shown["orphans"].value == (
+        "id -> subjects(id): 1,200 rows, drop; ward, site -> wards(ward, site): 3 rows, null"
+    )
+    assert "orphans" not in metadata.real_table(made, SCHEMA["subjects"], pipeline())
