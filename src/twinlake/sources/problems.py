@@ -177,7 +177,7 @@ def _unfit(table: Table, parent: Table, reference: Reference) -> str:
 def _fits(a: pa.DataType, b: pa.DataType) -> bool:
     if pa.types.is_decimal(a) and pa.types.is_decimal(b):
         return bool(a.scale == b.scale)
-    return a == b or (pa.types.is_integer(a) and pa.types.is_integer(b))
+    return bool(a == b or (pa.types.is_integer(a) and pa.types.is_integer(b)))
 
 
 def _repeated(table: str, columns: Sequence[str]) -> str:
