@@ -11,13 +11,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.errors import DataError, listed, nearest
+from twinlake.hashing import Hashes, hash_rows
 from twinlake.schema import Origin, Reference, Rule, Schema, Table, quoted
 
 if TYPE_CHECKING:
@@ -74,6 +75,44 @@ class Reading:
     def broken(self, rows: pa.Table, parents: Mapping[str, pa.Table]) -> Mask:
         """Which rows break it, shape (rows,); `parents` has, for each prefix, a row for each of `rows`."""
         return unheld([self.root], self.flat(rows, parents))[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lookup:
+    """The rows that a reference points to, found by its columns.
+
+    Attributes:
+        reference: that leads to them.
+        hashes: of the columns it points to, ascending, shape (parents,).
+        cells: the columns asked for, in the same order.
+        types: of the columns it points to.
+    """
+
+    reference: Reference
+    hashes: Hashes
+    cells: pa.Table
+    types: tuple[pa.DataType, ...]
+
+    @classmethod
+    def of(cls, reference: Reference, parents: pa.Table, columns: Sequence[str]) -> Self:
+        """Some columns of all rows of a table that a reference points to."""
+        known = parents.select(list(reference.to))
+        hashes = hash_rows(known)
+        order = np.argsort(hashes, kind="stable")
+        cells = parents.select(list(columns)).take(pa.array(order))
+        return cls(reference, hashes[order], cells, tuple(known.schema.types))
+
+    def beside(self, rows: pa.Table) -> pa.Table:
+        """The row that each row points to, all null where it points to none; one for each of `rows`."""
+        own = [_cast(rows[c], t) for c, t in zip(self.reference.columns, self.types, strict=True)]
+        hashes = hash_rows(pa.table(own, names=[str(i) for i in range(len(own))]))
+        place = np.searchsorted(self.hashes, hashes)
+        lost = np.ones(len(hashes), np.bool_)
+        inside = place < len(self.hashes)
+        lost[inside] = self.hashes[place[inside]] != hashes[inside]
+        for column in own:
+            lost |= np.asarray(column.is_null())
+        return self.cells.take(pa.array(np.where(lost, 0, place), mask=lost))
 
 
 def prefixes(table: Table) -> dict[str, Reference]:
@@ -335,6 +374,14 @@ def _like(name: str, names: Iterable[str]) -> str | None:
 def _lettered(columns: Sequence[pa.ChunkedArray | pa.Array], rows: int) -> pa.Table:
     named = {f"c{i}": column for i, column in enumerate(columns)}
     return pa.table({"rows": pa.nulls(rows, pa.bool_()), **named})  # a rule may look at no column at all
+
+
+def _cast(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
+    """A column in the type of what it points to, where it can be: 5 as int32 is 5 as decimal."""
+    try:
+        return column if column.type == type_ else column.cast(type_)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return column
 
 
 def _readable(text: str, read: Reading) -> str:

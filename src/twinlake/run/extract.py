@@ -14,6 +14,7 @@ from twinlake.progress import Progress
 from twinlake.project.misfits import misfits
 from twinlake.run.job import Job
 from twinlake.run.record import Record
+from twinlake.run.rules import broken_rules, contradictions
 from twinlake.run.wall import walled
 from twinlake.schema import Orphans, Schema
 from twinlake.sources.extract import extract as read_source
@@ -72,6 +73,9 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
             raise ProjectError(found)
         read_source(job.source, schema, scratch / "all", progress=progress)
         settled = settle(scratch / "all", schema, scratch=scratch)
+        taken = Tables.open(scratch / "all")
+        if found := broken_rules(schema, lambda t: (b.select(list(t.names)) for b in taken.batches(t.name))):
+            raise ProjectError(found)
         content = fingerprint(scratch / "all")
         name = _id(job, content)
         home = job.layout.real(job.name, name)
@@ -97,7 +101,7 @@ def open_extract(job: Job, name: str) -> Extract:
 
 def mistakes(job: Job, schema: Schema, *, note: Note | None = None) -> list[TwinlakeError]:
     """What keeps the source from being extracted; `note` is told what is done with rows that point to no row."""
-    return [*misfits(job.pipeline, schema), *problems(job.source, schema, note=note)]
+    return [*misfits(job.pipeline, schema), *contradictions(schema), *problems(job.source, schema, note=note)]
 
 
 def _is_whole(job: Job, name: str) -> bool:

@@ -98,7 +98,11 @@ def declared_gates(pipeline: Pipeline) -> Iterator[tuple[str, str, Severity]]:
     }
     for name, choice in pipeline.tables.items():
         refers = _may_refer(pipeline, choice)
-        has = {"refers": refers, "ordered": refers and choice.order_by is not None, "ruled": _may_be_ruled(pipeline, choice)}
+        has = {
+            "refers": refers,
+            "ordered": refers and choice.order_by is not None,
+            "ruled": _may_be_ruled(pipeline, choice),
+        }
         for gate in _names(public=choice.public, suites=True, private=True, **has):
             yield name, gate, severity.get(gate, Severity.CRITICAL)
 

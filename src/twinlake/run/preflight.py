@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from twinlake.errors import ProjectError, TwinlakeError
+from twinlake.errors import DataError, ProjectError, TwinlakeError
 from twinlake.generators.providers import check_locale, check_provider
+from twinlake.project.declare import dropped
 from twinlake.project.read import understand
 from twinlake.run.extract import mistakes
 from twinlake.run.job import Job
 from twinlake.run.judge import read_suites
+from twinlake.run.rules import broken_rules
 from twinlake.run.train import generator
 from twinlake.run.wall import walled
+from twinlake.schema import Schema
 from twinlake.sources.problems import Note
 from twinlake.storage.catalog import check_name
 
@@ -56,12 +59,31 @@ def _generators(job: Job) -> Iterator[TwinlakeError]:
 
 def _source(job: Job, *, note: Note | None) -> list[TwinlakeError]:
     schema = job.schema()
-    found = mistakes(job, schema, note=note)
+    found = [*mistakes(job, schema, note=note), *_rules(job, schema)]
+    if note is not None:
+        _tell_lost(job, note)
     try:
         read_suites(job, schema)
     except TwinlakeError as error:
         found += _each(error)
     return found
+
+
+def _rules(job: Job, schema: Schema) -> list[TwinlakeError]:
+    """Rules that real rows break; none where rows can't be read, which is told already."""
+    try:
+        with job.source.reading() as reading:
+            return broken_rules(schema, reading.batches)
+    except DataError:
+        return []
+
+
+def _tell_lost(job: Job, note: Note) -> None:
+    """Tell which constraints of the catalog are not carried over."""
+    tables = tuple(name for name, choice in job.pipeline.tables.items() if choice.checks)
+    without = [pair for pair in dropped(job.pipeline) if pair[0] in tables]
+    for lost in job.source.lost_checks(tables, without=without):
+        note(str(lost))
 
 
 def _each(error: TwinlakeError) -> list[TwinlakeError]:
