@@ -130,6 +130,12 @@ def test_large_numbers_far_from_zero_keep_their_trend() -> None:
     assert verdict.value == pytest.approx(1.0, abs=1e-3)
 
 
+def test_a_column_of_one_moment_in_nanoseconds_is_compared() -> None:
+    table = Table("t", (Column("at", pa.timestamp("ns")), Column("x", pa.string())))
+    rows = pa.table({"at": np.full(50, 1.7e18).astype("datetime64[ns]"), "x": ["a", "b"] * 25}, schema=table.arrow)
+    assert judged(rows, rows, rows, table).value == 1.0
+
+
 @pytest.mark.slow
 def test_three_hundred_columns_take_seconds() -> None:
     rng = np.random.default_rng(0)

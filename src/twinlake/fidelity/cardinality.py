@@ -98,18 +98,17 @@ class _Counted:
 
 
 def _count(databases: Databases, table: Table, reference: Reference, rng: np.random.Generator) -> _Counted:
-    children = databases.whole(table.name, reference.columns)
-    parents = databases.whole(reference.table, reference.to)
-    every = _per_parent(places(children, parents, reference), parents.num_rows)
+    at, apart = databases.joined(table.name, reference), databases.split(reference.table)
+    learnt = databases.real.rows(reference.table)
+    every = _per_parent(at, learnt + (databases.holdout.rows(reference.table) if apart else 0))
     twin = databases.synthetic
     drawn = twin.columns(reference.table, reference.to)
     own = _per_parent(places(twin.columns(table.name, reference.columns), drawn, reference), drawn.num_rows)
     if databases.carried(reference.table):  # so many parents whatever the scale: their children grow with it
-        every, own = _on_one_scale(every, own, times=twin.rows(table.name) / max(children.num_rows, 1), rng=rng)
-    apart, units = databases.split(reference.table), databases.units[reference.table]
-    learnt = databases.real.rows(reference.table) if apart else 0
-    together = np.arange(len(every), dtype=np.intp) if units is None else numbered(units)
-    return _Counted(every[learnt:], own, every[:learnt] if apart else every, apart, together)
+        every, own = _on_one_scale(every, own, times=twin.rows(table.name) / max(len(at), 1), rng=rng)
+    if (units := databases.units[reference.table]) is None:
+        return _Counted(every, own, every, apart, np.arange(len(every), dtype=np.intp))
+    return _Counted(every[learnt:], own, every[:learnt], apart, numbered(units))
 
 
 def _per_parent(at: Codes, parents: int) -> Integers:
@@ -148,22 +147,38 @@ def _again(
 
 
 def _edges(counts: Integers) -> Integers:
-    """Where bins begin, rising, shape (bins,); the first is open below and the last above."""
+    """Where bins begin, rising, from 0; shape (bins,). The last is open.
+
+    A count that is alone in its bin is told from those that no real parent has; pooled counts take these in.
+    """
+    bins = _pooled(counts)
+    edges = {0}
+    for i, (first, last) in enumerate(bins):
+        pooled = first < last
+        edges |= {first} if not pooled or (i and bins[i - 1][0] < bins[i - 1][1]) else set()
+        edges |= set() if pooled else {last + 1}
+    return np.array(sorted(edges), dtype=np.int64)
+
+
+def _pooled(counts: Integers) -> list[tuple[int, int]]:
+    """The first and last count of each bin: as many real parents as `SHARE` asks for, or one that has as many alone."""
     values, parents = np.unique(counts, return_counts=True)
     enough = max(FEW, round(SHARE * len(counts)))
-    edges, waiting = [int(values[0])], 0
+    bins, waiting = [(int(values[0]), int(values[0]))], 0
     for value, held in zip(values.tolist(), parents.tolist(), strict=True):
         if waiting >= (FEW if held >= enough else enough):
-            edges.append(value)
+            bins.append((value, value))
             waiting = 0
+        bins[-1] = (bins[-1][0], value)
         waiting += held
-    if waiting < FEW and len(edges) > 1:
-        edges.pop()
-    return np.array(edges, dtype=np.int64)
+    if waiting < FEW and len(bins) > 1:
+        last = bins.pop()[1]
+        bins[-1] = (bins[-1][0], last)
+    return bins
 
 
 def _shares(counts: Integers, edges: Integers, weights: Codes | None = None) -> Floats:
-    at = np.maximum(np.searchsorted(edges, counts, side="right") - 1, 0)
+    at = np.searchsorted(edges, counts, side="right") - 1
     held = np.bincount(at, weights, minlength=len(edges)).astype(np.float64)
     return np.asarray(held / max(float(held.sum()), 1.0))
 

@@ -139,7 +139,11 @@ def _joined(
     parent = databases.real.schema[reference.table]
     columns = tuple(n for n in parent.names if n in {*parent.learnt, *reference.to})
     real, drawn = databases.whole(parent.name, columns), databases.synthetic.columns(parent.name, columns)
-    at = [places(s, t, reference) for s, t in zip(sides.tables, (real, drawn, real), strict=True)]
+    at = [
+        databases.leads(sides.holdout, reference, held=True),
+        places(sides.synthetic, drawn, reference),
+        databases.leads(sides.real, reference, held=False),
+    ]
     there, made = np.unique(np.concatenate([at[0], at[2]])), np.unique(at[1])
     there, made = there[there >= 0], made[made >= 0]
     used = Sides(real.take(pa.array(there)), drawn.take(pa.array(made)), real.slice(0, 0), len(made))

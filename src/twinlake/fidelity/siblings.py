@@ -107,17 +107,20 @@ def _families(
 ) -> tuple[_Family, _Family, _Family]:
     """Some of the parents held back, of the twin's, of those learnt, with all their rows."""
     names = tuple(n for n in table.names if n in {*table.learnt, *reference.columns, table.order_by})
-    children, parents = databases.whole(table.name, names), databases.whole(reference.table, reference.to)
-    groups, held = np.arange(parents.num_rows, dtype=np.intp), rng.random(parents.num_rows) < 0.5
-    if (units := databases.units[reference.table]) is not None:
-        learnt = databases.real.rows(reference.table)
-        held = groups >= learnt
-        groups = np.append(groups[:learnt], learnt + coarser(groups[: len(units)], numbered(units)))
+    children, at = databases.whole(table.name, names), databases.joined(table.name, reference)
+    learnt, units = databases.real.rows(reference.table), databases.units[reference.table]
+    if units is None:
+        groups, held = np.arange(learnt, dtype=np.intp), rng.random(learnt) < 0.5
+    else:
+        every = np.arange(learnt + len(units), dtype=np.intp)
+        groups, held = (
+            np.append(every[:learnt], learnt + coarser(every[: len(units)], numbered(units))),
+            every >= learnt,
+        )
     drawn, made = (databases.synthetic.columns(n, c) for n, c in ((table.name, names), (reference.table, reference.to)))
-    at, own = places(children, parents, reference), places(drawn, made, reference)
     return (
         _some(children, np.where(held[at], at, -1), groups, table, rng),
-        _some(drawn, own, np.arange(made.num_rows, dtype=np.intp), table, rng),
+        _some(drawn, places(drawn, made, reference), np.arange(made.num_rows, dtype=np.intp), table, rng),
         _some(children, np.where(held[at], -1, at), groups, table, rng),
     )
 
