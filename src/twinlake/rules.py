@@ -224,7 +224,8 @@ def tree(sql: str) -> Node:
     answer = _ask("SELECT json_serialize_sql(?)", f"{_SELECT}(\n{sql}\n)")
     if answer["error"] or len(answer["statements"]) != 1:
         told = str(answer.get("error_message", "it is more than one statement")).splitlines()[0]
-        raise DataError(f'the rule "{sql}" can\'t be read: {told}', fix=_FIX)
+        fix = f"{_FIX}; names that are words of SQL stand in double quotes"
+        raise DataError(f'the rule "{sql}" can\'t be read: {told}', fix=fix)
     root: Node | None = answer["statements"][0]["node"].get("where_clause")
     if root is None or _without_condition(answer) != _without_condition(json.loads(_frame())):
         raise DataError(f'the rule "{sql}" is more than a condition', fix=_FIX)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 from scenario import SCHEMA
@@ -5,7 +7,7 @@ from scenario import SCHEMA
 from twinlake.errors import ProjectError
 from twinlake.project import Pipeline, declare
 from twinlake.project.declare import dropped, missing_tables
-from twinlake.schema import Kind
+from twinlake.schema import Kind, Origin, Rule, Schema
 
 ALL = {n: {} for n in SCHEMA.names}
 
@@ -96,3 +98,31 @@ def test_tables_that_are_not_there_are_named():
 
 def test_types_stay_the_catalogs():
     assert declare(pipeline(), SCHEMA)["subjects"]["income"].type == pa.decimal128(10, 2)
+
+
+def test_the_files_rules_come_after_the_catalogs_and_its_unique_columns_too():
+    asked = {"rules": ["visit_no > 0", '"at"::DATE > subjects.born'], "unique": ["at", ["id", "visit_no"]]}
+    visits = declare(pipeline(tables={**ALL, "visits": asked}), SCHEMA)["visits"]
+    assert [r.sql for r in visits.rules] == asked["rules"]
+    assert visits.unique == (("at",),)  # the key is unique anyway
+
+
+def test_the_catalogs_constraints_can_be_left_out():
+    ruled = replace(SCHEMA["wards"], rules=(Rule("c", "beds > 0", Origin.CATALOG, ("beds",)),), unique=(("beds",),))
+    catalog = Schema((ruled, SCHEMA["subjects"], SCHEMA["visits"]))
+    kept = declare(pipeline(tables={**ALL, "wards": {"rules": ["beds < 99"]}}), catalog)["wards"]
+    assert [r.sql for r in kept.rules] == ["beds > 0", "beds < 99"]
+    left = declare(pipeline(tables={**ALL, "wards": {"rules": ["beds < 99"], "checks": False}}), catalog)["wards"]
+    assert [r.sql for r in left.rules] == ["beds < 99"]
+    assert left.unique == ()
+
+
+def test_every_rule_that_can_not_be_used_is_told():
+    wrong = {"visits": {"rules": ["visit_mo > 0", '"at" > 5']}, "wards": {"rules": ["ward.x > 1"]}}
+    message = told(tables=ALL | wrong)
+    assert message.count("clinic.yaml, tables.visits.rules: ") == 2
+    assert message.count("clinic.yaml, tables.wards.rules: ") == 1
+
+
+def test_unique_columns_must_be_there():
+    assert 'has no column "att"' in told(tables={**ALL, "visits": {"unique": [["id", "att"]]}})

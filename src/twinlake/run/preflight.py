@@ -70,7 +70,7 @@ def _source(job: Job, *, note: Note | None) -> list[TwinlakeError]:
 
 
 def _rules(job: Job, schema: Schema) -> list[TwinlakeError]:
-    """Rules that real rows break; none where rows can't be read, which is told already."""
+    """Rules that real rows break; none where a row is not as declared, which is told when it is extracted."""
     try:
         with job.source.reading() as reading:
             return broken_rules(schema, reading.batches)

@@ -101,8 +101,8 @@ def _excluding(schema: Schema, table: Table) -> list[TwinlakeError]:
             edges += [e for part in read.parts for e in _edges(rule, read, part, types)]
     found: list[tuple[Rule, ...]] = [(rule,) for rule in never]
     while cycle := _shortest(edges):
-        found.append(cycle)
-        edges = [e for e in edges if e.rule is not cycle[-1]]
+        found.append(tuple(r for r in table.rules if r in cycle))
+        edges = [e for e in edges if e.rule != found[-1][-1]]
     return [_sentence(table, rules) for rules in found]
 
 
