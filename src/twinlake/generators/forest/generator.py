@@ -224,8 +224,12 @@ class _Learning:
         """The bag of one column over what is known before it: those drawn earlier, the context, the past."""
         codes, units = self._free(target)
         columns, ranks = list[int](), []
-        tells = self.shared[target - self._given]
-        for i in telling(tells, self._known(order), most=self.features, rows=len(codes)):
+        tells, known = self.shared[target - self._given], self._known(order)
+        own = [i for i in known if i < len(self.codings)]
+        for i in [  # columns of the past say nearly the same again and again: they don't crowd the others out
+            *telling(tells, own, most=self.features, rows=len(codes)),
+            *telling(tells, known[len(own) :], most=self.features, rows=len(codes)),
+        ]:
             size, ordinal = self._kind(i)
             if ordinal:
                 found = [bins(np.bincount(codes[:, i], minlength=size))]
@@ -233,8 +237,8 @@ class _Learning:
                 found = label_ranks(codes, i, target, size, self.codings[target].size)
             columns += [i] * len(found)
             ranks += found
-        own = self.codings[target]
-        told = Target(np.ascontiguousarray(codes[:, target]), own.apart, own.points, own.ordinal)
+        of = self.codings[target]
+        told = Target(np.ascontiguousarray(codes[:, target]), of.apart, of.points, of.ordinal)
         return Bag.grow(told, Looks.over(codes, columns, ranks), units, growth=self.growth, rng=rng)
 
     @property
@@ -243,8 +247,8 @@ class _Learning:
 
     def _free(self, target: int) -> tuple[Codes, Ints]:
         """The rows in which a column is drawn, and their units; all rows, where it is drawn in none."""
-        forced = None if self.series is None else self.series.forced.get(target)
-        free = np.zeros(0, np.int64) if forced is None else np.flatnonzero(~forced.rows(self.codes))
+        forced = () if self.series is None else self.series.forced.get(target, ())
+        free = np.flatnonzero(~np.logical_or.reduce([f.rows(self.codes) for f in forced])) if forced else self.units[:0]
         if not len(free):
             return self.codes, self.units
         return np.asfortranarray(self.codes[free]), np.unique(self.units[free], return_inverse=True)[1].astype(np.int64)

@@ -1,7 +1,8 @@
 """What a row sees of the rows before it that have the same parent: further columns of codes, for trees to look at.
 
 They say where in its sequence a row stands, what the two rows before it and the first one hold, what the rows before
-it hold on average, and what the last row with the same label held. No column sees its own row, or one after it.
+it hold on average, what the last row with the same label held, and which labels were seen since the order moved on.
+No column sees its own row, or one after it.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,12 @@ Ints = npt.NDArray[np.int64]
 
 BEGUN, STEP, LEFT, TOTAL = range(4)
 _HEAD = 4
-_TIMES = 4  # columns that tell of the order column's values
+_TIMES = 5  # columns that tell of the order column's values
 _BLOCKS = _HEAD + _TIMES  # where the columns of rows before begin
 _CAP = 255
 _LABELS = 2  # labels that are followed one by one
 _STATES = 24  # of such a label at most
-_AGO = 12  # rows since a label was last seen, counted up to here
+_AGO = 12  # rows since a label was last seen, and how often it was since the order moved on, are counted up to here
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,11 @@ class Past:
         return self.moment + 2
 
     @property
+    def moved(self) -> int:
+        """The column that tells whether the order column holds something else than in the row before."""
+        return self.moment + 4
+
+    @property
     def quantities(self) -> tuple[int, ...]:
         """Drawn columns, counted from 0, whose codes have a mean."""
         return tuple(i for i, o in enumerate(self.ordinal) if o)
@@ -95,10 +101,11 @@ class Past:
         means = [Seen(self.sizes[i] + 1, ordinal=True) for i in self.quantities]
         moments = [Seen(self.moments + 1, ordinal=True, needs=self.moment), Seen(self.moments + 1, ordinal=True)]
         moments += [Seen(self.rooms + 1, ordinal=True), Seen(self.gaps + 1, ordinal=True)]
+        moments += [Seen(2, ordinal=True, needs=self.moment)]
         found = [Seen(2, ordinal=True), *[Seen(_CAP + 1, ordinal=True)] * 3, *moments]
         found += [*every, *every, *every, *means]
         for label in self.labels:
-            found += [Seen(_AGO + 1, ordinal=True)] * self.sizes[label]
+            found += [Seen(_AGO + 1, ordinal=True)] * (2 * self.sizes[label])
             found += [Seen(s.size, s.ordinal, needs=self.given + label) for s in (*every, *means)]
         return tuple(found)
 
@@ -165,6 +172,7 @@ class Memory:
         at += len(past.quantities)
         for label in self._labels:
             codes[:, at : at + label.states] = label.ago[:n]
+            codes[:, at + label.states : at + 2 * label.states] = label.tally[:n]
             at += label.width
 
     def drawn(self, codes: Codes, column: int) -> None:
@@ -172,7 +180,7 @@ class Memory:
         at = self.past.at + _BLOCKS + 3 * len(self.past.sizes) + len(self.past.quantities)
         for label in self._labels:
             if label.column == column:
-                label.look(codes, at + label.states)
+                label.look(codes, at + 2 * label.states)
             at += label.width
 
     def keep(self, codes: Codes) -> None:
@@ -186,7 +194,7 @@ class Memory:
         self._last[:n] = own
         self._sums[:n] += own[:, list(past.quantities)]
         for label in self._labels:
-            label.keep(own, codes[:, label.column])
+            label.keep(own, codes[:, label.column], codes[:, past.moved] > 0)
         self.step += 1
 
 
@@ -195,8 +203,9 @@ class _Label:
 
     def __init__(self, past: Past, label: int, runs: int, none: Codes, drawn: int, means: int) -> None:
         self.column, self.states = past.given + label, past.sizes[label]
-        self.width = self.states + drawn + means
+        self.width = 2 * self.states + drawn + means
         self.ago = np.full((runs, self.states), _AGO, np.int32)
+        self.tally = np.zeros((runs, self.states), np.int32)
         self._quantities = list(past.quantities)
         self._none = none[self._quantities]
         self._last = np.tile(none, (runs, self.states, 1))
@@ -211,8 +220,10 @@ class _Label:
         means = np.where(rows > 0, self._sums[n, state] // np.maximum(rows, 1), self._none)
         codes[:, at + last.shape[1] : at + last.shape[1] + means.shape[1]] = means
 
-    def keep(self, own: Codes, state: Codes) -> None:
+    def keep(self, own: Codes, state: Codes, moved: npt.NDArray[np.bool_]) -> None:
         n = np.arange(len(own))
+        self.tally[: len(own)][moved] = 0
+        self.tally[n, state] = np.minimum(self.tally[n, state] + 1, _AGO)
         self._last[n, state] = own
         self._sums[n, state] += own[:, self._quantities]
         self._rows[n, state] += 1

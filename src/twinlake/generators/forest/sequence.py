@@ -1,8 +1,9 @@
 """Rows of one parent as a sequence: the column that orders them becomes a beginning and steps, repeats become flags.
 
 A step is never below 0, so order never runs backwards where it never did; nor does it leave what a column of the
-context bounds, if it never did: visits lie between birth and the last contact. A column of many values that often
-holds what the row before it holds gets a flag that says so, for trees hardly tell such a thing one value at a time.
+context bounds, if it never did: visits lie between birth and the last contact. Values of the order column that stand
+out, the day 0 of a study, are drawn as such, for steps would miss them. A column of many values that often holds what
+the row before it holds gets a flag that says so, for trees hardly tell such a thing one value at a time.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,10 @@ _MANY = 24  # values: a column with fewer is told well enough by what the row be
 _OFTEN = 0.05  # share of rows that repeat the row before, from which on a flag is worth it
 _BEYOND_CHANCE = 2.0
 _STRANGERS = 0.02  # share of strangers' pairs that break a bound, for it to tell anything
-FIRST, GAP, REPEAT = "first", "gap", "repeats"
+_HEAP_SHARE = 0.01  # of rows, for a value of the order column to stand out
+_HEAP_NEAR = 20  # values on either side that it is compared with
+_HEAP_TIMES = 10  # how much more rows it must hold than they do
+HEAP, FIRST, GAP, REPEAT = "heap", "first", "gap", "repeats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Sequence:
         repeats: columns that have a flag.
         floor: a column of the context that the order column is never below, or None.
         ceiling: one that it is never above, or None.
+        heaps: whether the order column has values that stand out, which have a column of their own.
     """
 
     table: Table
@@ -47,11 +52,12 @@ class Sequence:
     repeats: tuple[str, ...] = ()
     floor: str | None = None
     ceiling: str | None = None
+    heaps: bool = False
     names: Mapping[tuple[str, str], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Name the columns that are made."""
-        wanted = [(FIRST, self.table.order_by or ""), (GAP, self.table.order_by or "")]
+        wanted = [(kind, self.table.order_by or "") for kind in (HEAP, FIRST, GAP)]
         wanted += [(REPEAT, c) for c in self.repeats]
         object.__setattr__(self, "names", _fresh(wanted, set(self.table.names)))
 
@@ -63,7 +69,8 @@ class Sequence:
         if ruler is None or table.order_by is None:
             return cls(replace(table, order_by=None), 0, repeats)
         floor, ceiling = _bounds(ruler, one(data[table.order_by]), context)
-        return cls(table, ruler.decimals, repeats, floor, ceiling)
+        heaps = bool(len(_heaps(ruler.read(one(data[table.order_by])))))
+        return cls(table, ruler.decimals, repeats, floor, ceiling, heaps)
 
     @property
     def order(self) -> str | None:
@@ -99,6 +106,8 @@ class Sequence:
         columns = list[Column]()
         for column in self.table.columns:
             if column.name == self.order:
+                if self.heaps:
+                    columns.append(Column(self.names[HEAP, column.name], column.type, kind=Kind.CATEGORY))
                 columns.append(Column(self.names[FIRST, column.name], self.first_ruler.type, kind=Kind.NUMBER))
                 columns.append(Column(self.names[GAP, column.name], self.gap_ruler.type, kind=Kind.NUMBER))
                 continue
@@ -115,6 +124,9 @@ class Sequence:
         if self.order is not None:
             ticks, valid = self.ruler.read(cells[self.order])
             back, known = np.roll(ticks, 1), np.roll(valid, 1)
+            if self.heaps:
+                there = np.isin(ticks, _heaps((ticks, valid))) & valid
+                cells[self.names[HEAP, self.order]] = self.ruler.write(ticks, there)
             low = self.bound(self.floor, context, rows=data.num_rows)
             cells[self.names[FIRST, self.order]] = self.first_ruler.write(ticks - low, valid & begins)
             cells[self.names[GAP, self.order]] = self.gap_ruler.write(ticks - back, valid & known & ~begins)
@@ -148,20 +160,22 @@ class Sequence:
             "repeats": list(self.repeats),
             "floor": self.floor,
             "ceiling": self.ceiling,
+            "heaps": self.heaps,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The sequence that `to_json` wrote."""
         table = replace(table_from_json(data["table"]), order_by=data["order_by"])
-        return cls(table, int(data["decimals"]), tuple(data["repeats"]), data["floor"], data["ceiling"])
+        repeats = tuple(data["repeats"])
+        return cls(table, int(data["decimals"]), repeats, data["floor"], data["ceiling"], bool(data["heaps"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Forced:
     """States that are not drawn: where column `flag` holds `when`, `target` is what column `source` holds.
 
-    Without a source it is `state`.
+    Without a source it is `state`; with `unless`, where the flag holds anything else.
     """
 
     target: int
@@ -169,6 +183,7 @@ class Forced:
     when: int
     source: int = -1
     state: int = 0
+    unless: bool = False
 
     def apply(self, codes: npt.NDArray[np.int32]) -> None:
         """Put the states in place; `codes` are rows."""
@@ -177,7 +192,7 @@ class Forced:
 
     def rows(self, codes: npt.NDArray[np.int32]) -> Flags:
         """The rows that are forced, shape (rows,)."""
-        return np.asarray(codes[:, self.flag] == self.when)
+        return np.asarray((codes[:, self.flag] == self.when) != self.unless)
 
     def to_json(self) -> dict[str, int]:
         """Plain values."""
@@ -190,6 +205,15 @@ def _ruler(cells: pa.Array) -> Ruler | None:
     some = cells.take(pa.array(np.linspace(0, len(cells) - 1, 2_048).astype(np.int64))) if len(cells) else cells
     ruler = Ruler.fitting(some)
     return ruler if ruler is not None and ruler.fits(cells) else None
+
+
+def _heaps(order: tuple[Ints, Flags]) -> Ints:
+    """Ticks that stand out among their neighbours."""
+    ticks, valid = order
+    values, counts = np.unique(ticks[valid], return_counts=True)
+    often = np.flatnonzero(counts >= max(_HEAP_SHARE * len(ticks), K))
+    near = [np.median(counts[max(i - _HEAP_NEAR, 0) : i + _HEAP_NEAR + 1]) for i in often]
+    return np.asarray(values[often[counts[often] >= _HEAP_TIMES * np.array(near)]] if len(often) else values[:0])
 
 
 def _bounds(ruler: Ruler, order: pa.Array, context: pa.Table | None) -> tuple[str | None, str | None]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from twinlake.generators.arrays import one
 from twinlake.generators.forest.coding import Coding
 from twinlake.generators.forest.past import BEGUN, LEFT, Memory, Past
-from twinlake.generators.forest.sequence import FIRST, GAP, REPEAT, Forced, Sequence
+from twinlake.generators.forest.sequence import FIRST, GAP, HEAP, REPEAT, Forced, Sequence
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes, alphabet_from_json
 from twinlake.generators.states.census import Ints
@@ -40,7 +40,7 @@ class Series:
 
     sequence: Sequence
     past: Past
-    forced: Mapping[int, Forced]
+    forced: Mapping[int, tuple[Forced, ...]]
     moments: Coding | None = None
     rooms: Coding | None = None
     gaps: Coding | None = None
@@ -65,13 +65,16 @@ class Series:
             given, codes[:, given:], [c.size for c in own], [c.ordinal for c in own],
             moments=_size(moments), rooms=_size(rooms), gaps=_size(gaps),
         )  # fmt: skip
-        forced = {f.target: f for f in _forced(sequence, past, place, codings)}
+        forced = dict[int, tuple[Forced, ...]]()
+        for found in _forced(sequence, past, place, codings):
+            forced[found.target] = (*forced.get(found.target, ()), found)
         return cls(sequence, past, forced, moments, rooms, gaps)
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The columns that are drawn first: a beginning and the step."""
-        return tuple(self._place(kind, self.sequence.order) for kind in (FIRST, GAP)) if self.sequence.order else ()
+        """The columns that are drawn first: a value that stands out, a beginning, the step."""
+        kinds = (HEAP, FIRST, GAP) if self.sequence.heaps else (FIRST, GAP)
+        return tuple(self._place(kind, self.sequence.order) for kind in kinds) if self.sequence.order else ()
 
     @property
     def flags(self) -> dict[int, int]:
@@ -91,10 +94,11 @@ class Series:
             siblings: which rows follow one another.
             rows: the rows that are wanted.
         """
-        told = np.zeros((len(codes), 3), np.int32)
+        told = np.zeros((len(codes), 4), np.int32)
         if times is not None and self.moments is not None:
             told[:, 0] = self.moments.encode(self.sequence.ruler.write(times.now, times.valid))
             self.tell(told[:, 1], told[:, 2], times)
+            told[:, 3] = times.begun & (times.now != np.roll(times.now, 1))
         found = np.empty((len(rows), self.past.width), np.int32, order="F")
         begin = 0
         for start, stop in _batches(siblings):
@@ -125,7 +129,7 @@ class Series:
             for column in self.past.labels:
                 memory.drawn(now, self.past.given + column)
             now[:, self.past.moment] = told[rows, 0]
-            now[:, self.past.room : self.past.room + 2] = told[rows, 1:]
+            now[:, self.past.room : self.past.moved + 1] = told[rows, 1:]
             memory.keep(now)
             found[rows] = now
         return found
@@ -158,7 +162,7 @@ class Series:
             clock.look(now, rows)
             for column in columns:
                 now[:, column] = draw(column, now)
-                if (forced := self.forced.get(column)) is not None:
+                for forced in self.forced.get(column, ()):
                     forced.apply(now)
                 memory.drawn(now, column)
                 clock.drawn(now, rows, column)
@@ -171,7 +175,7 @@ class Series:
         repeated = {}
         for target, flag in self.flags.items():
             name = self.sequence.unrolled.names[target - self.past.given]
-            repeated[name] = Forced(target, flag, self.forced[target].when).rows(codes)
+            repeated[name] = Forced(target, flag, self.forced[target][0].when).rows(codes)
         return self.sequence.roll(drawn, repeated, moments)
 
     def to_json(self) -> dict[str, Any]:
@@ -179,7 +183,7 @@ class Series:
         return {
             "sequence": self.sequence.to_json(),
             "past": self.past.to_json(),
-            "forced": [f.to_json() for f in self.forced.values()],
+            "forced": [f.to_json() for several in self.forced.values() for f in several],
             "moments": None if self.moments is None else self.moments.alphabet.to_json(),
             "rooms": None if self.rooms is None else self.rooms.alphabet.to_json(),
         }
@@ -190,9 +194,11 @@ class Series:
         moments, rooms = (
             None if data[k] is None else Coding(alphabet_from_json(data[k])) for k in ("moments", "rooms")
         )
-        forced = {f["target"]: Forced(**f) for f in data["forced"]}
+        forced = dict[int, tuple[Forced, ...]]()
+        for found in data["forced"]:
+            forced[found["target"]] = (*forced.get(found["target"], ()), Forced(**found))
         series = cls(Sequence.from_json(data["sequence"]), Past.from_json(data["past"]), forced, moments, rooms)
-        return replace(series, gaps=codings[series.order[1]] if series.order else None)
+        return replace(series, gaps=codings[series.order[-1]] if series.order else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +260,7 @@ class _Clock:
     def drawn(self, now: Codes, rows: Ints, column: int) -> None:
         """Once the step is drawn, move on and tell the value."""
         series = self._series
-        if series.moments is None or column != series.order[1]:
+        if series.moments is None or column != series.order[-1]:
             return
         begun = bool(now[0, series.past.at + BEGUN])  # all rows of a call stand at the same step
         ticks, valid = self._moved(now, rows, begun=begun)
@@ -262,23 +268,43 @@ class _Clock:
             over = self._over(ticks, rows)
             if not len(over):
                 break
-            again, target = np.asfortranarray(now[over]), series.order[int(begun)]
+            again, target = np.asfortranarray(now[over]), series.order[-1 if begun else -2]
             again[:, target] = self._draw(target, again)
             now[over, target] = again[:, target]
             ticks[over], valid[over] = self._moved(again, rows[over], begun=begun)
         if self._ceiling is not None:
             ticks = np.minimum(ticks, self._ceiling[rows])
+        ticks, valid = self._heaped(now, rows, ticks, valid, begun=begun)
         self.ticks[rows], self.valid[rows] = ticks, valid
+        now[:, series.past.moved] = valid & self.valid[rows - 1] & (ticks != self.ticks[rows - 1]) if begun else 0
         now[:, series.past.moment] = series.moments.encode(series.sequence.ruler.write(ticks, valid))
 
     def _moved(self, now: Codes, rows: Ints, *, begun: bool) -> tuple[Ints, Flags]:
         """Ticks after the step that was drawn, or where a sequence begins; never below the floor."""
         series = self._series
         ruler = series.sequence.gap_ruler if begun else series.sequence.first_ruler
-        moved, there = ruler.read(self._codings[series.order[begun]].decode(now[:, series.order[begun]], self._rng))
+        column = series.order[-1 if begun else -2]
+        moved, there = ruler.read(self._codings[column].decode(now[:, column], self._rng))
         if begun:
             return self.ticks[rows - 1] + np.maximum(moved, 0), self.valid[rows - 1] & there
         return (moved if series.sequence.floor is None else self._floor[rows] + np.maximum(moved, 0)), there
+
+    def _heaped(self, now: Codes, rows: Ints, ticks: Ints, valid: Flags, *, begun: bool) -> tuple[Ints, Flags]:
+        """The same, but the value that stands out where one was drawn and can be; the step is put right."""
+        series, sequence = self._series, self._series.sequence
+        if not sequence.heaps:
+            return ticks, valid
+        heap, drawn = sequence.ruler.read(self._codings[series.order[0]].decode(now[:, series.order[0]], self._rng))
+        former = self.ticks[rows - 1] if begun else self._floor[rows]
+        drawn &= (heap >= former) | (not begun and sequence.floor is None)
+        drawn &= self.valid[rows - 1] | (not begun)
+        if self._ceiling is not None:
+            drawn &= heap <= self._ceiling[rows]
+        ticks, valid = np.where(drawn, heap, ticks), valid | drawn
+        ruler, column = (sequence.gap_ruler, -1) if begun else (sequence.first_ruler, -2)
+        put = self._codings[series.order[column]].encode(ruler.write(ticks - former, valid))
+        now[drawn, series.order[column]] = put[drawn]
+        return ticks, valid
 
     def _over(self, ticks: Ints, rows: Ints) -> Ints:
         return np.flatnonzero(ticks > self._ceiling[rows]) if self._ceiling is not None else np.zeros(0, np.int64)
@@ -290,6 +316,10 @@ def _forced(sequence: Sequence, past: Past, place: dict[str, int], codings: Seve
         for kind, when in ((FIRST, 1), (GAP, 0)):
             target = place[sequence.names[kind, sequence.order]]
             yield Forced(target, begun, when, state=_code(codings[target], None, sequence, place, target))
+            if sequence.heaps:
+                heap = place[sequence.names[HEAP, sequence.order]]
+                none = _code(codings[heap], None, sequence, place, heap)
+                yield Forced(target, heap, none, state=0, unless=True)
     for name in sequence.repeats:
         flag = place[sequence.names[REPEAT, name]]
         yes, no = (_code(codings[flag], value, sequence, place, flag) for value in (True, False))
