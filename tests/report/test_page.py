@@ -27,7 +27,7 @@ def verdict(gate: str = "column_shape", table: str = "subjects", **changes) -> V
 def written(**changes) -> str:
     told = {
         "pipeline": "clinic", "release": "2026-11-22", "created": AT, "manifest_rows": [("Generator", "forest")],
-        "verdicts": [verdict()], "comparisons": {}, "schema": SCHEMA,
+        "verdicts": [verdict()], "comparisons": {}, "families": {}, "schema": SCHEMA,
     }  # fmt: skip
     return page(**(told | changes))
 

@@ -38,7 +38,7 @@ def cardinality(databases: Databases, name: str, *, limit: float, rng: np.random
     early = _nothing_to_compare(databases, table, limit=limit, rows=rows)
     if early:
         return early
-    counted = {str(r): _count(databases, table, r, rng) for r in table.references}
+    counted = {str(r): count(databases, table, r, rng) for r in table.references}
     if empty := [n for n, c in counted.items() if c.parents and not len(c.synthetic)]:
         return Verdict.could_not_run(GATE, name, why=f"the twin has no parents for {empty[0]}")
     found = {n: _likeness(c, rng) for n, c in counted.items() if c.parents >= 2 * FEW and c.families >= FEW}
@@ -67,7 +67,7 @@ def _nothing_to_compare(databases: Databases, table: Table, *, limit: float, row
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
+class Counted:
     """Children of each parent: of those held back, of the twin's, of those learnt; shape (parents,) each.
 
     Attributes:
@@ -97,7 +97,12 @@ class _Counted:
         return np.concatenate([self.holdout, self.real]) if self.apart else self.holdout
 
 
-def _count(databases: Databases, table: Table, reference: Reference, rng: np.random.Generator) -> _Counted:
+def count(databases: Databases, table: Table, reference: Reference, rng: np.random.Generator) -> Counted:
+    """How many rows of a table each row has that a reference leads to.
+
+    Public parents are as many in a twin of any size, so their children are counted as if it were the source's; `rng`
+    thins real children for a smaller twin.
+    """
     at, apart = databases.joined(table.name, reference), databases.split(reference.table)
     learnt = databases.real.rows(reference.table)
     every = _per_parent(at, learnt + (databases.holdout.rows(reference.table) if apart else 0))
@@ -107,8 +112,8 @@ def _count(databases: Databases, table: Table, reference: Reference, rng: np.ran
     if databases.carried(reference.table):  # so many parents whatever the scale: their children grow with it
         every, own = _on_one_scale(every, own, times=twin.rows(table.name) / max(len(at), 1), rng=rng)
     if (units := databases.units[reference.table]) is None:
-        return _Counted(every, own, every, apart, np.arange(len(every), dtype=np.intp))
-    return _Counted(every[learnt:], own, every[:learnt], apart, numbered(units))
+        return Counted(every, own, every, apart, np.arange(len(every), dtype=np.intp))
+    return Counted(every[learnt:], own, every[:learnt], apart, numbered(units))
 
 
 def _per_parent(at: Codes, parents: int) -> Integers:
@@ -124,7 +129,7 @@ def _on_one_scale(
     return rng.binomial(every, times).astype(np.int64), own
 
 
-def _likeness(counted: _Counted, rng: np.random.Generator) -> Likeness:
+def _likeness(counted: Counted, rng: np.random.Generator) -> Likeness:
     edges = _edges(counted.every)
     held, twin, learnt = (_shares(c, edges) for c in (counted.holdout, counted.synthetic, counted.real))
     m = len(counted.synthetic)
@@ -136,7 +141,7 @@ def _likeness(counted: _Counted, rng: np.random.Generator) -> Likeness:
 
 
 def _again(
-    counted: _Counted, edges: Integers, twin: Floats, learnt: Floats, rng: np.random.Generator
+    counted: Counted, edges: Integers, twin: Floats, learnt: Floats, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Value and baseline with units and parents drawn again."""
     times = np.bincount(rng.integers(0, counted.families, counted.families), minlength=counted.families)

@@ -16,6 +16,7 @@ from twinlake.verdict import Severity, Verdict, blocking
 
 MOST_NOTES = 50
 MOST_FIGURES = 240  # over all tables, so that a page of many tables still opens at once
+_RANKED = {"parent_trend": "Columns beside those of rows referred to", "sibling_trend": "Columns beside the row before"}
 _STATUS = {True: ("pass", "✓", "passed"), False: ("fail", "✗", "missed, blocks"), None: ("warn", "!", "missed, warns")}
 
 
@@ -27,6 +28,7 @@ def page(
     manifest_rows: Sequence[tuple[str, str]],
     verdicts: Sequence[Verdict],
     comparisons: Mapping[str, Sequence[ColumnShares]],
+    families: Mapping[str, Sequence[ColumnShares]],
     schema: Schema,
 ) -> str:
     """The page as HTML; equal arguments give equal text.
@@ -38,6 +40,7 @@ def page(
         manifest_rows: settings, versions, hashes and licences as labels and values, shown in this order.
         verdicts: of every gate that was reached.
         comparisons: by table, what `compare` gave.
+        families: by table, what `compare` gave of how many of its rows the rows have that it refers to.
         schema: of the synthetic tables.
     """
     when = created.strftime("%Y-%m-%d %H:%M") + (f" {created.tzname()}" if created.tzinfo else "")
@@ -58,6 +61,7 @@ def page(
         k=max((c.k for shares in comparisons.values() for c in shares), default=0),
         columns=list(_columns(comparisons, verdicts)),
         pairs=list(_pairs(verdicts, schema)),
+        families=list(_families(families, verdicts)),
         schema=[{"name": t.name, "columns": [_described(t, c) for c in t.columns]} for t in schema],
         manifest=list(manifest_rows),
     )
@@ -172,6 +176,27 @@ def _pairs(verdicts: Sequence[Verdict], schema: Schema) -> Iterator[dict[str, An
             worst = [(name, words.measure(x)) for name, x in words.worst_parts(v, most=10)]
             alt = f"Scores of the pairs of {words.counted(len(scores.names), 'column')}; the lowest are listed beside."
             yield {"name": v.table, "uri": plots.as_uri(plots.pairs_plot(scores)), "alt": alt, "worst": worst}
+
+
+def _families(families: Mapping[str, Sequence[ColumnShares]], verdicts: Sequence[Verdict]) -> Iterator[dict[str, Any]]:
+    for table, counts in families.items():
+        drawn = [c for c in counts if c.form is not Form.NONE]
+        found = {v.gate: v for v in verdicts if v.table == table and v.parts}
+        ranked = [_ranked(found[gate], title) for gate, title in _RANKED.items() if gate in found]
+        yield {
+            "name": table,
+            "figures": [{"uri": plots.as_uri(plots.column_plot(c)), "alt": _alt(c)} for c in drawn],
+            "notes": [(c.column, plots.subtitle(c)) for c in counts if c.form is Form.NONE],
+            "ranked": [
+                {"uri": plots.as_uri(plots.ranked_plot(v, title)), "alt": _ranked(v, title)} for v, title in ranked
+            ],
+        }
+
+
+def _ranked(verdict: Verdict, title: str) -> dict[str, str]:
+    worst = words.worst_parts(verdict, most=5)
+    least = "; ".join(f"{words.printable(name, most=60)} {words.measure(x)}" for name, x in worst)
+    return {"uri": plots.as_uri(plots.ranked_plot(verdict, title)), "alt": f"{title}, kept least well: {least}."}
 
 
 def _described(table: Table, column: Column) -> tuple[str, str, str, str]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from twinlake.report.shares import ColumnShares, Form, PairScores
-from twinlake.report.words import percent, printable
+from twinlake.report.words import measure, percent, printable, worst_parts
 from twinlake.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _DARK = {
 Box = tuple[float, float, float, float]
 PANEL = (244.0, 168.0)  # points
 MOST_COLUMNS = 24
+MOST_RANKED = 12
 MOST_NUMBERED = 16  # with more panels in one picture, bars go without numbers: Dagster keeps pictures in its database
 
 
@@ -83,6 +84,26 @@ def pairs_plot(pairs: PairScores) -> str:
         for i, name in enumerate(pairs.names):  # at the end of its row, which is the top of its column
             axes.text(i + 0.2, n - i - 0.5, printable(name, most=24), va="center_baseline", color=INK)
         _heat_key(figure, width, height)
+    return svg.getvalue()
+
+
+def ranked_plot(verdict: Verdict, title: str, *, most: int = MOST_RANKED) -> str:
+    """The parts of a verdict that are least alike, one below the other, and its limit as an upright line; as an SVG."""
+    parts = worst_parts(verdict, most=most)
+    low = math.floor(10 * min([verdict.limit, *(x for _, x in parts)]) - 0.5) / 10
+    width, row = 520.0, 15.0
+    height = 54 + row * len(parts)
+    with _figure(width, height) as (figure, svg):
+        figure.text(10 / width, 1 - 17 / height, printable(title, most=70), color=INK, fontsize=10, fontweight="bold")
+        axes = _axes(figure, (0.56, 20 / height, 0.36, row * len(parts) / height), (low, 1.0), (len(parts) - 0.5, -0.5))
+        for x in (low, verdict.limit, 1.0):
+            axes.plot([x, x], [-0.5, len(parts) - 0.5], color=INK if x == verdict.limit else RULE, linewidth=0.9)
+            axes.text(x, len(parts) - 0.2, f"{x:g}", ha="center", va="top", color=MUTED, fontsize=7.5)
+        for i, (name, x) in enumerate(parts):
+            _rectangles(axes, [(low, x, i - 0.32, i + 0.32)], HEAT[heat_level(x)][1])
+            axes.text(low - 0.02 * (1 - low), i, printable(name, most=52), ha="right", va="center_baseline", color=INK,
+                      fontsize=7.5)  # fmt: skip
+            axes.text(1 + 0.03 * (1 - low), i, measure(x), va="center_baseline", color=MUTED, fontsize=7.5)
     return svg.getvalue()
 
 

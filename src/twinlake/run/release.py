@@ -8,6 +8,7 @@ from twinlake.generators.registry import licence
 from twinlake.report.page import page
 from twinlake.report.shares import ColumnShares, compare
 from twinlake.run.extract import Extract, open_extract
+from twinlake.run.families import families
 from twinlake.run.job import Job
 from twinlake.run.judge import expected_gates, suites_hash
 from twinlake.run.record import Record
@@ -94,6 +95,7 @@ def _page(job: Job, record: Record, manifest: Manifest) -> str:
         manifest_rows=_facts(job, manifest),
         verdicts=manifest.verdicts,
         comparisons=comparisons(job, record),
+        families=families(job, record),
         schema=manifest.schema,
     )
 
