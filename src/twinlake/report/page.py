@@ -187,9 +187,7 @@ def _families(families: Mapping[str, Sequence[ColumnShares]], verdicts: Sequence
             "name": table,
             "figures": [{"uri": plots.as_uri(plots.column_plot(c)), "alt": _alt(c)} for c in drawn],
             "notes": [(c.column, plots.subtitle(c)) for c in counts if c.form is Form.NONE],
-            "ranked": [
-                {"uri": plots.as_uri(plots.ranked_plot(v, title)), "alt": _ranked(v, title)} for v, title in ranked
-            ],
+            "ranked": ranked,
         }
 
 
