@@ -129,6 +129,16 @@ def repair(
     return Repaired(held, kept, redrawn=len(first), moved=len(left), copied=copied)
 
 
+def parted(
+    rows: pa.Table, table: Table, rng: np.random.Generator, *, movable: Collection[str] | None = None
+) -> pa.Table:
+    """Rows that hold all rules, none of which looks at a parent, with repeats of what is unique moved or emptied.
+
+    Those that can't be stay repeats. The arguments are those of `repair`.
+    """
+    return _parted(_Work(_Laws.of(table, rows.column_names, movable), rows, {}, rng)).rows
+
+
 @dataclass(frozen=True, slots=True)
 class _Laws:
     """What rows must hold, and which of their columns may change for it."""
