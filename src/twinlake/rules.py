@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from twinlake.errors import DataError, listed, nearest
 from twinlake.hashing import Hashes, hash_rows
+from twinlake.joining import typed
 from twinlake.schema import Origin, Reference, Rule, Schema, Table, quoted
 
 if TYPE_CHECKING:
@@ -104,13 +105,13 @@ class Lookup:
 
     def beside(self, rows: pa.Table) -> pa.Table:
         """The row that each row points to, all null where it points to none; one for each of `rows`."""
-        own = [_cast(rows[c], t) for c, t in zip(self.reference.columns, self.types, strict=True)]
-        hashes = hash_rows(pa.table(own, names=[str(i) for i in range(len(own))]))
+        pointing = typed(rows.select(list(self.reference.columns)), list(self.types))
+        hashes = hash_rows(pointing)
         place = np.searchsorted(self.hashes, hashes)
         lost = np.ones(len(hashes), np.bool_)
         inside = place < len(self.hashes)
         lost[inside] = self.hashes[place[inside]] != hashes[inside]
-        for column in own:
+        for column in pointing.columns:
             lost |= np.asarray(column.is_null())
         return self.cells.take(pa.array(np.where(lost, 0, place), mask=lost))
 
@@ -375,14 +376,6 @@ def _like(name: str, names: Iterable[str]) -> str | None:
 def _lettered(columns: Sequence[pa.ChunkedArray | pa.Array], rows: int) -> pa.Table:
     named = {f"c{i}": column for i, column in enumerate(columns)}
     return pa.table({"rows": pa.nulls(rows, pa.bool_()), **named})  # a rule may look at no column at all
-
-
-def _cast(column: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    """A column in the type of what it points to, where it can be: 5 as int32 is 5 as decimal."""
-    try:
-        return column if column.type == type_ else column.cast(type_)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return column
 
 
 def _readable(text: str, read: Reading) -> str:

@@ -105,15 +105,14 @@ def repair(
     Args:
         rows: as drawn, shape (rows, columns).
         table: their schema, with rules and unique columns.
-        parents: as for `broken`.
+        parents: as for `broken`; rules over others, whose references are filled last, are left to `wholes.hold_late`.
         redraw: fresh values for the rows at some places, in their order; of columns that may change, or of more.
         rng: of all choices here.
         movable: the columns that may change; those that are learnt where it is left out.
     """
     if not table.rules and not table.unique:
         return Repaired(rows, np.arange(rows.num_rows))
-    laws = _Laws.of(table, rows.column_names, movable)
-    work = _Work(laws, rows, parents, rng)
+    work = _Work(_Laws.of(table, rows.column_names, movable, parents), rows, parents, rng)
     first = work.bad()
     for _ in range(_REDRAWS):
         places = work.bad()
@@ -132,11 +131,11 @@ def repair(
 def parted(
     rows: pa.Table, table: Table, rng: np.random.Generator, *, movable: Collection[str] | None = None
 ) -> pa.Table:
-    """Rows that hold all rules, none of which looks at a parent, with repeats of what is unique moved or emptied.
+    """Rows with repeats of what is unique moved or emptied, where rules over the row alone let them.
 
     Those that can't be stay repeats. The arguments are those of `repair`.
     """
-    return _parted(_Work(_Laws.of(table, rows.column_names, movable), rows, {}, rng)).rows
+    return _parted(_Work(_Laws.of(table, rows.column_names, movable, {}), rows, {}, rng)).rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +147,10 @@ class _Laws:
     movable: frozenset[str]
 
     @classmethod
-    def of(cls, table: Table, there: Collection[str], movable: Collection[str] | None) -> Self:
+    def of(cls, table: Table, there: Collection[str], movable: Collection[str] | None, parents: Parents) -> Self:
         wanted = table.learnt if movable is None else movable
-        return cls(table, tuple(reading(rule, table) for rule in table.rules), frozenset(wanted) & set(there))
+        rules = (rule for rule in table.rules if parents.keys() >= {prefix for prefix, _ in rule.parents})
+        return cls(table, tuple(reading(rule, table) for rule in rules), frozenset(wanted) & set(there))
 
     def bounds(self, column: str) -> "Iterator[_Bound]":
         """Every bound that a rule sets to a column."""

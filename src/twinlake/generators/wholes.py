@@ -8,17 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.generators.arrays import one
 from twinlake.generators.mending import rewrite
 from twinlake.generators.rules import broken, parted, repeats
+from twinlake.joining import Places, places
 from twinlake.rules import Lookup, Mask, needed, prefixes
 from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import parts, read_table
 
-Places = npt.NDArray[np.int64]
 Holds = Callable[[Places, Places], Mask]
 
 _RELINKS = 16
@@ -75,13 +74,12 @@ def hold_late(folder: Path, schema: Schema, table: Table, reference: Reference, 
     rows, asked = read_table(folder, narrow), needed(rules)
     there = {p: _read(folder, schema[named[p].table], (*named[p].to, *columns)) for p, columns in asked.items()}
     beside = {p: Lookup.of(named[p], there[p], asked[p]).beside(rows) for p in asked}
-    numbered = there[prefix].append_column("place", pa.array(np.arange(there[prefix].num_rows)))
-    targets = Lookup.of(reference, numbered, ["place"]).beside(rows)["place"].fill_null(-1).to_numpy()
+    targets = places(rows, there[prefix], reference)
 
-    def holds(places: Places, to: Places) -> Mask:
-        parents = {p: t.take(pa.array(places)) for p, t in beside.items()}
+    def holds(at: Places, to: Places) -> Mask:
+        parents = {p: t.take(pa.array(at)) for p, t in beside.items()}
         parents[prefix] = there[prefix].take(pa.array(to, mask=to < 0))
-        return ~broken(rows.take(pa.array(places)), narrow, parents)
+        return ~broken(rows.take(pa.array(at)), narrow, parents)
 
     whole = len(own) == len(reference.columns)
     new = relinked(targets, holds, rng, tries=_RELINKS if whole else 0, is_own=reference.table == table.name)
@@ -90,8 +88,8 @@ def hold_late(folder: Path, schema: Schema, table: Table, reference: Reference, 
     cells = {}
     for name, to in zip(reference.columns, reference.to, strict=True):
         if name in own and (whole or table[name].nullable):
-            places = new if table[name].nullable else kept
-            found = one(there[prefix][to]).take(pa.array(places, mask=places < 0))
+            chosen = new if table[name].nullable else kept
+            found = one(there[prefix][to]).take(pa.array(chosen, mask=chosen < 0))
             cells[name] = found.cast(table[name].type)
     rewrite(folder, table, table, cells)
     return int((new != targets).sum())
@@ -125,10 +123,10 @@ def _breaking(targets: Places, holds: Holds) -> Places:
     return pointing[~holds(pointing, targets[pointing])]
 
 
-def _climbs_to(targets: Places, start: Places, places: Places) -> Mask:
-    """Whether the way up from each start leads to any of these places, shape (starts,); a circle is such a way."""
+def _climbs_to(targets: Places, start: Places, goals: Places) -> Mask:
+    """Whether the way up from each start leads to any of some rows, shape (starts,); a circle is such a way."""
     marked = np.zeros(len(targets), np.bool_)
-    marked[places] = True
+    marked[goals] = True
     at, found = start.copy(), marked[start]
     for _ in range(_DEEPEST):
         going = (at >= 0) & ~found
