@@ -91,11 +91,11 @@ def ranked_plot(verdict: Verdict, title: str, *, most: int = MOST_RANKED) -> str
     """The parts of a verdict that are least alike, one below the other, and its limit as an upright line; as an SVG."""
     parts = worst_parts(verdict, most=most)
     low = math.floor(10 * min([verdict.limit, *(x for _, x in parts)]) - 0.5) / 10
-    width, row = 520.0, 15.0
-    height = 54 + row * len(parts)
+    width, row = 380.0, 14.0
+    height = 50 + row * len(parts)
     with _figure(width, height) as (figure, svg):
         figure.text(10 / width, 1 - 17 / height, printable(title, most=70), color=INK, fontsize=10, fontweight="bold")
-        axes = _axes(figure, (0.56, 20 / height, 0.36, row * len(parts) / height), (low, 1.0), (len(parts) - 0.5, -0.5))
+        axes = _axes(figure, (0.60, 18 / height, 0.30, row * len(parts) / height), (low, 1.0), (len(parts) - 0.5, -0.5))
         for x in (low, verdict.limit, 1.0):
             axes.plot([x, x], [-0.5, len(parts) - 0.5], color=INK if x == verdict.limit else RULE, linewidth=0.9)
             axes.text(x, len(parts) - 0.2, f"{x:g}", ha="center", va="top", color=MUTED, fontsize=7.5)

@@ -1,6 +1,7 @@
 """What may be drawn of references: how many children parents have, twin beside real, hidden where few units stand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -30,15 +31,9 @@ def families(job: Job, record: Record) -> Mapping[str, tuple[ColumnShares, ...]]
 
 def _shares(job: Job, sides: Databases, table: Table, reference: Reference) -> ColumnShares:
     counted = count(sides, table, reference, stream(job.seed("gates"), "families", table.name, str(reference)))
-    title = _title(table, reference)
-    column = Table("parents", (Column(title, pa.int64()),))
-    real, twin = (pa.table({title: c}, schema=column.arrow) for c in (counted.holdout, counted.synthetic))
-    k = job.pipeline.gates.privacy.min_units
-    return compare(real, twin, column, k=k, units=sides.units[reference.table])[0]
-
-
-def _title(table: Table, reference: Reference) -> str:
-    """`flights per airport`, and by which columns where a table refers to another twice."""
-    several = sum(r.table == reference.table for r in table.references) > 1
-    way = f" by {', '.join(reference.columns)}" if several else ""
-    return f"{table.name} per row of {reference.table}{way}"
+    way = f"{', '.join(reference.columns)} → {reference.table}"
+    column = Table("parents", (Column(way, pa.int64()),))
+    real, twin = (pa.table({way: c}, schema=column.arrow) for c in (counted.holdout, counted.synthetic))
+    k, units = job.pipeline.gates.privacy.min_units, sides.units[reference.table]
+    shares = compare(real, twin, column, k=k, units=units)[0]
+    return replace(shares, note=shares.note or f"{table.name} per row of {reference.table}")
