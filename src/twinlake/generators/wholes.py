@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from twinlake.generators.arrays import one
 from twinlake.generators.mending import rewrite
-from twinlake.generators.rules import broken, parted, repeats
+from twinlake.generators.rules import broken, distinct, repeats
 from twinlake.joining import Places, places
 from twinlake.rules import Lookup, Mask, needed, prefixes
 from twinlake.schema import Reference, Schema, Table
@@ -44,7 +44,7 @@ def part_unique(folder: Path, table: Table, rng: np.random.Generator, *, movable
     if not repeats(rows, narrow).any():
         return 0
     tied = {c for r in table.rules if r.parents for c in r.columns}
-    done = parted(rows, narrow, rng, movable=set(table.learnt if movable is None else movable) - tied)
+    done = distinct(rows, narrow, rng, movable=set(table.learnt if movable is None else movable) - tied)
     left = repeats(done, narrow)
     changed = {n: one(done[n]) for n in narrow.names if not done[n].equals(rows[n])}
     rewrite(folder, table, table, changed, kept=~left)
