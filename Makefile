@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint types unit setup ui clean
+.PHONY: demo demo-flights test lint types unit setup ui clean
 .DEFAULT_GOAL := demo
 
 setup: $(READY)
@@ -23,6 +23,15 @@ demo: $(READY)
 	@echo "  $(BIN)/twinlake sql \"SELECT education, avg(age) AS age, count(*) AS people FROM adult.people GROUP BY ALL ORDER BY people DESC\""
 	@echo "  $(BIN)/twinlake sql \"SELECT income, avg(\\\"hours-per-week\\\") AS hours FROM adult.people GROUP BY income\""
 	@echo "See the graph: make ui"
+
+demo-flights: $(READY)
+	@mkdir -p data/dagster && cp dagster.yaml data/dagster/
+	@echo "Five tables of flights, extract to release, as a run of Dagster (about a minute; its log: data/dagster/flights.log)"
+	@DAGSTER_HOME="$(CURDIR)/data/dagster" $(BIN)/dagster asset materialize --module-name pipelines.definitions \
+		--select group:flights --partition "$$(date -u +%F)" >data/dagster/flights.log 2>&1 \
+		|| { grep -v DEBUG data/dagster/flights.log | tail -n 40; exit 1; }
+	@$(BIN)/twinlake report flights
+	@echo "What to ask it: docs/how-to/flights.md"
 
 test: lint types unit
 

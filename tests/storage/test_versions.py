@@ -216,13 +216,14 @@ def test_a_pipeline_is_added_and_every_comment_stays(tmp_path):
     add_pipeline(layout, "clinic")
     add_pipeline(layout, "my shop")
     after = (layout.root / "dvc.yaml").read_text()
-    expected = before.replace("      - adult\n", "      - adult\n      - clinic\n")
+    expected = before.replace("      - flights\n", "      - flights\n      - clinic\n")
     assert after == expected + "  clinic:\n    path: data/lake/clinic\n    type: synthetic-dataset\n"
 
 
 def test_a_new_project_gets_the_same_dvc_yaml(tmp_path):
     layout = project(tmp_path)
     add_pipeline(layout, "adult")
+    add_pipeline(layout, "flights")
     assert (layout.root / "dvc.yaml").read_text() == (ROOT / "dvc.yaml").read_text()
 
 
