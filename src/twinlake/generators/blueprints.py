@@ -11,15 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.errors import ModelError
+from twinlake.generators.affinity import Affinity, Side
 from twinlake.generators.context import Contexts, Telling
 from twinlake.generators.degrees import Degrees
 from twinlake.generators.guard import Guard
 from twinlake.generators.keys import Key, as_numbers, common_step, is_numeric
-from twinlake.generators.lesson import Lesson
+from twinlake.generators.lesson import Lesson, whole_rows
 from twinlake.generators.links import Link, leading_first
 from twinlake.generators.personal import Filler
 from twinlake.generators.protocols import TableGenerator, TableModel
-from twinlake.generators.saved import read_arrays, read_head, write_model
+from twinlake.generators.saved import Arrays, read_arrays, read_head, write_model
 from twinlake.hashing import Hashes, hash_rows, hash_values
 from twinlake.random import derive, stream
 from twinlake.schema import Column, Kind, Reference, Schema, Table
@@ -50,6 +51,7 @@ class Blueprint:
         fillers: personal columns.
         model: what draws the modelled columns; None where there are none.
         counters: by the place of a link, what draws how many children its parents have; where parents tell anything.
+        affinities: by the place of a link, which of its parents go with which leading ones; where that tells anything.
         knows: whether the model is given what is known of the parents.
         followed: whether it draws rows of the leading parent as siblings, one after the other.
         guard: tells drawn rows that equal a rare real one; None where that can't give anybody away.
@@ -68,6 +70,7 @@ class Blueprint:
     fillers: Mapping[str, Filler] = field(default_factory=dict)
     model: TableModel | None = None
     counters: Mapping[int, TableModel] = field(default_factory=dict)
+    affinities: Mapping[int, Affinity] = field(default_factory=dict)
     knows: bool = False
     followed: bool = False
     guard: Guard | None = None
@@ -124,6 +127,7 @@ class Blueprint:
         arrays = {f"key:{i}": k.hashes for i, k in enumerate(self.keys.values())}
         arrays |= {f"filler:{i}": f.avoid for i, f in enumerate(self.fillers.values())}
         arrays |= {"guard": self.guard.rare} if self.guard else {}
+        arrays |= {f"affinity:{i}:{n}": a for i, f in self.affinities.items() for n, a in f.arrays().items()}
         content = {
             "schema": Schema((replace(self.table, references=()),)).to_json(),
             "references": [r.to_json() for r in self.table.references],
@@ -138,6 +142,7 @@ class Blueprint:
             "fillers": [[n, f.to_json()] for n, f in self.fillers.items()],
             "has_model": self.model is not None,
             "counters": list(self.counters),
+            "affinities": [[i, a.to_json()] for i, a in self.affinities.items()],
             "knows": self.knows,
             "followed": self.followed,
             "guarded": list(self.guard.columns) if self.guard else [],
@@ -168,6 +173,7 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         rows, numbered, steps = int(head["rows"]), dict(head["numbered"]), dict(head["steps"])
         runs = None if head["runs"] is None else Degrees.from_json(head["runs"])
         modelled, has_model = tuple(head["modelled"]), bool(head["has_model"])
+        affinities = {int(i): Affinity.read(d, _within(arrays, f"affinity:{i}:")) for i, d in head["affinities"]}
         guard = Guard(tuple(head["guarded"]), arrays["guard"]) if head["guarded"] else None
         knows, followed, counted = bool(head["knows"]), bool(head["followed"]), [int(i) for i in head["counters"]]
     except (KeyError, ValueError, TypeError, IndexError):
@@ -177,9 +183,13 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         deferred=deferred, fillers=fillers, guard=guard,
         model=read_table_model(folder / "model", secret=secret) if has_model else None,
         counters={i: read_table_model(folder / f"count-{i}", secret=secret) for i in counted},
-        knows=knows, followed=followed,
+        affinities=affinities, knows=knows, followed=followed,
         public=read_table(folder / "public", table) if table.public else None,
     )  # fmt: skip
+
+
+def _within(arrays: Arrays, prefix: str) -> Arrays:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +256,7 @@ def learn(
         deferred=later,
         fillers={n: _learn_filler(tables, table, n, own, terms) for n in table.personal if n not in fresh},
         counters=_learn_counters(table, now, contexts, units, generator, terms) if lesson else {},
+        affinities=_learn_affinities(tables, table, now, contexts, units, terms) if lesson else {},
         guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), own, k=terms.k),
     )
     return _with_model(blueprint, data, plain, own, generator, lesson, rng=stream(terms.seed, "fit", table.name))
@@ -290,6 +301,34 @@ def _learn_counters(
             pa.table({"rows": counts}), COUNTED, units=units.get(parent), context=told, siblings=None, rng=rng
         )
     return counters
+
+
+def _learn_affinities(
+    tables: Tables, table: Table, links: tuple[Link, ...], contexts: Contexts, units: Units, terms: Terms
+) -> dict[int, Affinity]:
+    """Which parents of later references go with which leading ones, where these share no columns."""
+    if len(links) < 2:
+        return {}
+    references = [link.reference for link in links]
+    at = {r: contexts.found(table.name, r).astype(np.int64) for r in references}
+    kept = whole_rows(tables, table, references, at)
+    own = units.get(table.name)
+    sides = [
+        Side(
+            contexts.of(r.table) if place else contexts.leading(table.name, r), units.get(r.table), at[r][kept],
+            tables.rows(r.table),
+        )
+        for place, r in enumerate(references)
+    ]  # fmt: skip
+    found, filled = {}, set(references[0].columns)
+    for place, reference in enumerate(references[1:], start=1):
+        if filled.isdisjoint(reference.columns):
+            rng = stream(terms.seed, "affinity", table.name, place)
+            found[place] = Affinity.learn(
+                sides[0], sides[place], None if own is None else own[kept], k=terms.k, rng=rng
+            )
+        filled |= set(reference.columns)
+    return {place: affinity for place, affinity in found.items() if affinity is not None}
 
 
 def _picks(tables: Tables, table: Table) -> set[str]:

@@ -1,6 +1,6 @@
 """Which real rows a table model learns from, in which order, and what it is told of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -42,7 +42,7 @@ class Lesson:
             return None
         references = [link.reference for link in links]
         at = {r: contexts.found(table.name, r) for r in references}
-        rows = _whole(tables, table, references, at)
+        rows = whole_rows(tables, table, references, at)
         lead = at[references[0]][rows]
         by = [table.order_by] if table.order_by else [n for n in table.key if n in set(order)]
         places = [ranks(one(tables.columns(table.name, (name,))[name]))[rows] for name in reversed(by)]
@@ -56,7 +56,7 @@ class Lesson:
         )  # fmt: skip
 
 
-def _whole(tables: Tables, table: Table, references: list[Reference], at: dict[Reference, Places]) -> Places:
+def whole_rows(tables: Tables, table: Table, references: list[Reference], at: Mapping[Reference, Places]) -> Places:
     """Rows none of whose parents were held back; all, if that leaves none."""
     lost = np.zeros(tables.rows(table.name), np.bool_)
     for reference in references:

@@ -19,6 +19,7 @@ from twinlake.errors import DataError, GeneratorError, ModelError, listed, neare
 from twinlake.generators.arrays import one
 from twinlake.generators.blueprints import Blueprint, Terms, learn, read_blueprint
 from twinlake.generators.context import Contexts
+from twinlake.generators.deals import Pairing
 from twinlake.generators.mending import fill_late, part_keys
 from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.providers import check_locale
@@ -232,6 +233,7 @@ def _weave(blueprint: Blueprint, contexts: Contexts, *, scale: float, seed: int)
         blueprint.table, blueprint.links, [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references],
         rows=rows, seed=seed, size=ROWS, together=blueprint.together, junction=blueprint.is_junction,
         scores=[_score(blueprint, contexts, place, seed=seed) for place in range(len(references))],
+        pairings=[_pairing(blueprint, contexts, place, seed=seed) for place in range(len(references))],
     )  # fmt: skip
 
 
@@ -244,6 +246,21 @@ def _score(blueprint: Blueprint, contexts: Contexts, place: int, *, seed: int) -
     told = contexts.leading(name, reference) if place == 0 else contexts.of(reference.table)
     drawn = counter.sample(told.num_rows, context=told, rng=stream(seed, "count", name, place))
     return np.asarray(one(drawn["rows"]).to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def _pairing(blueprint: Blueprint, contexts: Contexts, place: int, *, seed: int) -> Pairing | None:
+    """Which parents of a reference go with which leading ones; None where that was not learnt."""
+    affinity, name = blueprint.affinities.get(place), blueprint.table.name
+    if affinity is None:
+        return None
+    lead, second = blueprint.links[0].reference, blueprint.links[place].reference
+    sizes = [contexts.read(r.table, tuple(dict.fromkeys(r.to))).num_rows for r in (lead, second)]
+    rng = stream(seed, "classes", name, place)
+    return Pairing(
+        affinity.lead.draw(contexts.leading(name, lead), sizes[0], rng),
+        affinity.second.draw(contexts.of(second.table), sizes[1], rng),
+        affinity.links,
+    )
 
 
 def _told(blueprint: Blueprint, woven: Woven, contexts: Contexts) -> Woven:

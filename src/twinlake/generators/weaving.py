@@ -1,10 +1,12 @@
 """Which parents the rows of a synthetic table point to: always rows that are there.
 
 One reference leads: rows stand in the order of its parents, so that a shard holds all children of its parents. Every
-other reference deals its links over the rows by a shuffle; one that shares columns with an earlier reference picks
-among the parents that agree on them. A row's parents depend on the seed and on its number alone.
+other reference deals its links over the rows by a shuffle, within classes of parents where these were learnt; one that
+shares columns with an earlier reference picks among the parents that agree on them. A row's parents depend on the seed
+and on its number alone.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +18,7 @@ import pyarrow.compute as pc
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
+from twinlake.generators.deals import Deal, Pairing
 from twinlake.generators.degrees import Counts, exactly
 from twinlake.generators.links import Link, complete
 from twinlake.generators.permutations import permute
@@ -44,6 +47,7 @@ class Strand:
         ends: how many links the parents up to each one have, shape (parents,); all zero where columns are shared.
         blank: how many rows point nowhere.
         key: of its shuffles.
+        deal: its links by classes of parents; None where all are dealt alike.
     """
 
     link: Link
@@ -55,6 +59,7 @@ class Strand:
     ends: Counts
     blank: int
     key: int
+    deal: Deal | None = None
 
     @property
     def size(self) -> int:
@@ -154,7 +159,11 @@ class Weave:
         parents: list[Places] = []
         for strand, groups in zip(self.strands, self.groups, strict=True):
             leading = self.leads and not picks
-            at, blank, fits = _pick(strand, groups, numbers, filled, rows=self.rows, leading=leading)
+            if strand.deal is not None:
+                at, blank = strand.deal.pick(numbers, self._led(numbers, picks[0]))
+                fits = np.ones(len(numbers), dtype=np.bool_)
+            else:
+                at, blank, fits = _pick(strand, groups, numbers, filled, rows=self.rows, leading=leading)
             if self.junction and not leading and self.leads and set(strand.own).intersection(self.table.key):
                 at = _dealt(self.strands[0], picks[0], strand, groups, numbers, at, filled)
             kept &= fits
@@ -162,12 +171,18 @@ class Weave:
             parents.append(_origins(strand, at, blank))
             filled |= _taken(strand, at, blank)
         if self.junction:
-            kept &= self._differ(numbers, filled, parents)
+            kept &= self._differ(numbers, filled, parents, picks)
         rows = pa.table({c: filled[c] for s in self.strands for c in s.own})
         lead = np.where(parents[0] < 0, -1, picks[0]) if self.leads else np.full(len(numbers), -1, dtype=np.int64)
         return Woven(rows, numbers, lead, tuple(parents)).filter(kept)
 
-    def _differ(self, numbers: Hashes, filled: dict[str, pa.Array], parents: list[Places]) -> Flags:
+    def _led(self, numbers: Hashes, lead: Places) -> Places:
+        """The place of each row's leading parent, -1 for rows beyond the last link."""
+        return np.where(numbers >= np.uint64(self.strands[0].linked), -1, lead)
+
+    def _differ(
+        self, numbers: Hashes, filled: dict[str, pa.Array], parents: list[Places], picks: list[Places]
+    ) -> Flags:
         """Redraw the partner of rows whose key an earlier row has; False for rows that stay without."""
         partners = [i for i, s in enumerate(self.strands) if i and set(s.own).intersection(self.table.key)]
         repeats = _repeats(filled, self.table.key)
@@ -175,10 +190,13 @@ class Weave:
             places = np.flatnonzero(repeats)
             if not len(places):
                 break
-            strand, groups = self.strands[partners[-1]], self.groups[partners[-1]]
+            strand, groups, partner = self.strands[partners[-1]], self.groups[partners[-1]], picks[partners[-1]]
             here = {n: a.take(pa.array(places)) for n, a in filled.items()}
             fresh = mix(numbers[places] ^ np.uint64(derive(strand.key, "redraw", turn) & 0xFFFFFFFFFFFFFFFF))
-            at = _any_parent(strand, groups, fresh, here, by_links=turn < _REDRAWS // 2)
+            if strand.deal is not None and turn < _REDRAWS // 4:
+                at = strand.deal.any_link(fresh, partner[places])
+            else:
+                at = _any_parent(strand, groups, fresh, here, by_links=turn < _REDRAWS // 2)
             parents[partners[-1]][places] = strand.origin[at]
             for name, new in _taken(strand, at, np.zeros(len(at), np.bool_)).items():
                 filled[name] = replaced(filled[name], places, new)
@@ -199,6 +217,7 @@ def plan(
     together: bool = False,
     junction: bool = False,
     scores: Sequence[Counts | None] = (),
+    pairings: Sequence[Pairing | None] = (),
 ) -> Weave:
     """Decide how many children every parent has.
 
@@ -214,6 +233,7 @@ def plan(
         together: whether rows that agree on the leading reference's part of the key must share a shard.
         junction: whether the key is made of references alone.
         scores: for each link how many children its parents are likely to have, shape (parents,), or None.
+        pairings: for each link which of its parents go with which leading ones, or None.
     """
     strands = _strands(table, links, parents, set(filled), seed=seed)
     strands = _joinable(strands)
@@ -228,6 +248,8 @@ def plan(
             rows = min(rows, int(cap.sum()))
     likely = [*scores, *[None] * (len(strands) - len(scores))]
     spun = [_spun(s, c, rows, likely=x, seed=seed) for s, c, x in zip(strands, caps, likely, strict=True)]
+    if leads and spun:
+        spun = [_paired(s, spun[0], p, rows) for s, p in itertools.zip_longest(spun, pairings[: len(spun)])]
     cuts = _cuts(table, spun[0] if spun and leads else None, rows, size, together=together)
     return Weave(table, rows, cuts, tuple(spun), groups, leads and bool(spun), junction)
 
@@ -328,6 +350,17 @@ def _spun(strand: Strand, caps: Counts, rows: int, *, likely: Counts | None, see
         drawn[np.lexsort((rng.random(strand.size), likely[strand.origin]))] = np.sort(drawn)
     counts = exactly(drawn, rows - blank, caps=caps, rng=rng)
     return replace(strand, ends=np.cumsum(counts), blank=blank)
+
+
+def _paired(strand: Strand, leader: Strand, pairing: Pairing | None, rows: int) -> Strand:
+    """The strand with its links dealt by class."""
+    if pairing is None or strand.shared or not strand.size or not leader.size:
+        return strand
+    deal = Deal.plan(
+        pairing.links, (pairing.lead[leader.origin], leader.ends), (pairing.second[strand.origin], strand.ends),
+        rows=rows, key=derive(strand.key, "deal"),
+    )  # fmt: skip
+    return replace(strand, deal=deal)
 
 
 def _cuts(table: Table, leader: Strand | None, rows: int, size: int, *, together: bool) -> tuple[int, ...]:
