@@ -29,6 +29,7 @@ from twinlake.generators.forest.order import (
     telling,
     with_determined,
 )
+from twinlake.generators.forest.past import HEAD
 from twinlake.generators.forest.sequence import Sequence
 from twinlake.generators.forest.series import Series, Times
 from twinlake.generators.relations.relations import Relations
@@ -205,7 +206,7 @@ class _Coded:
         """Codes of some rows, and what they mean: labels of many states are ordered by likeness."""
         whole = self.rows.take(pa.array(rows)) if len(rows) < self.rows.num_rows else self.rows
         codes = encode(whole, self.codings)
-        return codes, _ordered(codes, self.codings, rng)
+        return codes, _ordered(codes, self.codings, self.given, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +227,11 @@ class _Learning:
         columns, ranks = list[int](), []
         tells, known = self.shared[target - self._given], self._known(order)
         own = [i for i in known if i < len(self.codings)]
+        where, past = known[len(own) : len(own) + HEAD], known[len(own) + HEAD :]
         for i in [  # columns of the past say nearly the same again and again: they don't crowd the others out
             *telling(tells, own, most=self.features, rows=len(codes)),
-            *telling(tells, known[len(own) :], most=self.features, rows=len(codes)),
+            *where,  # tells little of all rows, and much of those that begin
+            *telling(tells, past, most=self.features, rows=len(codes)),
         ]:
             size, ordinal = self._kind(i)
             if ordinal:
@@ -281,11 +284,14 @@ def _threads() -> int:
     return min(8, os.cpu_count() or 1)
 
 
-def _ordered(codes: Codes, codings: list[Coding], rng: np.random.Generator) -> list[Coding]:
-    """Codings whose labels of many states are ordered by likeness; `codes` are replaced accordingly, in place."""
+def _ordered(codes: Codes, codings: list[Coding], given: int, rng: np.random.Generator) -> list[Coding]:
+    """Codings whose drawn labels of many states are ordered by likeness; `codes` are replaced accordingly, in place.
+
+    Those of the context are only looked at: each column that does orders them for itself.
+    """
     sizes, found = [c.size for c in codings], list(codings)
     for i, coding in enumerate(codings):
-        if not coding.ordinal and coding.size > MANY and len(codes):
+        if i >= given and not coding.ordinal and coding.size > MANY and len(codes):
             others = [j for j in range(len(codings)) if j != i]
             found[i] = coding.ordered(likeness(codes, i, sizes, others, rng))
     for i, coding in enumerate(found):

@@ -146,5 +146,6 @@ def _ranks(scores: Floats) -> npt.NDArray[np.uint8]:
     top = float(np.abs(scores).max(initial=0.0))
     signed = scores * (np.sign(scores[np.argmax(np.abs(scores))]) or 1.0)  # a direction's sign is anybody's choice
     ranks = np.empty(len(scores), np.uint8)
-    ranks[np.argsort(np.round(signed / (top or 1.0), 9), kind="stable")] = np.arange(len(scores))
+    places = np.arange(len(scores)) * min(_BINS, len(scores)) // max(len(scores), 1)
+    ranks[np.argsort(np.round(signed / (top or 1.0), 9), kind="stable")] = places
     return ranks

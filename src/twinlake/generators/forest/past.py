@@ -1,7 +1,8 @@
 """What a row sees of the rows before it that have the same parent: further columns of codes, for trees to look at.
 
 They say where in its sequence a row stands, what the two rows before it and the first one hold, what the rows before
-it hold on average, what the last row with the same label held, and which labels were seen since the order moved on.
+it hold on average or most often, what the last row with the same label held, and which labels were seen: how long ago,
+how often since the order moved on, in what share of the rows so far.
 No column sees its own row, or one after it.
 """
 
@@ -18,12 +19,14 @@ from twinlake.generators.states.alphabet import Codes
 Ints = npt.NDArray[np.int64]
 
 BEGUN, STEP, LEFT, TOTAL = range(4)
-_HEAD = 4
+HEAD = 4
 _TIMES = 5  # columns that tell of the order column's values
-_BLOCKS = _HEAD + _TIMES  # where the columns of rows before begin
+_BLOCKS = HEAD + _TIMES  # where the columns of rows before begin
 _CAP = 255
 _LABELS = 2  # labels that are followed one by one
 _STATES = 24  # of such a label at most
+_SHARES = 16  # parts in which a share is told
+_COUNTED = 256  # states of a label, up to which its most frequent one is known
 _AGO = 12  # rows since a label was last seen, and how often it was since the order moved on, are counted up to here
 
 
@@ -77,7 +80,7 @@ class Past:
     @property
     def moment(self) -> int:
         """The column that tells the order column's value in this row; the one after it, in the row before."""
-        return self.at + _HEAD
+        return self.at + HEAD
 
     @property
     def room(self) -> int:
@@ -95,6 +98,11 @@ class Past:
         return tuple(i for i, o in enumerate(self.ordinal) if o)
 
     @property
+    def named(self) -> tuple[int, ...]:
+        """Drawn columns, counted from 0, that have a most frequent state."""
+        return tuple(i for i, o in enumerate(self.ordinal) if not o and 2 < self.sizes[i] <= _COUNTED)
+
+    @property
     def seen(self) -> tuple[Seen, ...]:
         """All columns of the past in their order."""
         every = [Seen(s + 1, o) for s, o in zip(self.sizes, self.ordinal, strict=True)]
@@ -103,9 +111,11 @@ class Past:
         moments += [Seen(self.rooms + 1, ordinal=True), Seen(self.gaps + 1, ordinal=True)]
         moments += [Seen(2, ordinal=True, needs=self.moment)]
         found = [Seen(2, ordinal=True), *[Seen(_CAP + 1, ordinal=True)] * 3, *moments]
-        found += [*every, *every, *every, *means]
+        modes = [Seen(self.sizes[i] + 1, ordinal=False) for i in self.named]
+        found += [*every, *every, *every, *means, *modes]
         for label in self.labels:
             found += [Seen(_AGO + 1, ordinal=True)] * (2 * self.sizes[label])
+            found += [Seen(_SHARES + 1, ordinal=True)] * self.sizes[label]
             found += [Seen(s.size, s.ordinal, needs=self.given + label) for s in (*every, *means)]
         return tuple(found)
 
@@ -143,6 +153,7 @@ class Memory:
         self._none = none[list(past.quantities)]
         self._last, self._before, self._first = (np.tile(none, (runs, 1)) for _ in range(3))
         self._sums = np.zeros((runs, means), np.int64)
+        self._modes = [_Mode(past, i, runs) for i in past.named]
         self._former = np.full(runs, past.moments, np.int32)
         self._labels = [_Label(past, label, runs, none, drawn, means) for label in past.labels]
 
@@ -170,17 +181,22 @@ class Memory:
             at += len(past.sizes)
         codes[:, at : at + len(past.quantities)] = self._sums[:n] // self.step if self.step else self._none
         at += len(past.quantities)
+        for i, mode in enumerate(self._modes):
+            codes[:, at + i] = mode.most[:n]
+        at += len(self._modes)
         for label in self._labels:
-            codes[:, at : at + label.states] = label.ago[:n]
-            codes[:, at + label.states : at + 2 * label.states] = label.tally[:n]
+            ago, since, share = (slice(at + i * label.states, at + (i + 1) * label.states) for i in range(3))
+            codes[:, ago], codes[:, since] = label.ago[:n], label.tally[:n]
+            codes[:, share] = label.rows[:n] * _SHARES // max(self.step, 1)
             at += label.width
 
     def drawn(self, codes: Codes, column: int) -> None:
         """Fill what is seen once `column` is drawn: the last row with the same label."""
-        at = self.past.at + _BLOCKS + 3 * len(self.past.sizes) + len(self.past.quantities)
+        past = self.past
+        at = past.at + _BLOCKS + 3 * len(past.sizes) + len(past.quantities) + len(past.named)
         for label in self._labels:
             if label.column == column:
-                label.look(codes, at + 2 * label.states)
+                label.look(codes, at + 3 * label.states)
             at += label.width
 
     def keep(self, codes: Codes) -> None:
@@ -193,6 +209,8 @@ class Memory:
         self._before[:n] = self._last[:n]
         self._last[:n] = own
         self._sums[:n] += own[:, list(past.quantities)]
+        for mode in self._modes:
+            mode.keep(codes[:, mode.column])
         for label in self._labels:
             label.keep(own, codes[:, label.column], codes[:, past.moved] > 0)
         self.step += 1
@@ -203,19 +221,19 @@ class _Label:
 
     def __init__(self, past: Past, label: int, runs: int, none: Codes, drawn: int, means: int) -> None:
         self.column, self.states = past.given + label, past.sizes[label]
-        self.width = 2 * self.states + drawn + means
+        self.width = 3 * self.states + drawn + means
         self.ago = np.full((runs, self.states), _AGO, np.int32)
         self.tally = np.zeros((runs, self.states), np.int32)
         self._quantities = list(past.quantities)
         self._none = none[self._quantities]
         self._last = np.tile(none, (runs, self.states, 1))
         self._sums = np.zeros((runs, self.states, means), np.int64)
-        self._rows = np.zeros((runs, self.states, 1), np.int64)
+        self.rows = np.zeros((runs, self.states), np.int64)
 
     def look(self, codes: Codes, at: int) -> None:
         n = np.arange(len(codes))
         state = codes[:, self.column]
-        last, rows = self._last[n, state], self._rows[n, state]
+        last, rows = self._last[n, state], self.rows[n, state][:, None]
         codes[:, at : at + last.shape[1]] = last
         means = np.where(rows > 0, self._sums[n, state] // np.maximum(rows, 1), self._none)
         codes[:, at + last.shape[1] : at + last.shape[1] + means.shape[1]] = means
@@ -226,6 +244,21 @@ class _Label:
         self.tally[n, state] = np.minimum(self.tally[n, state] + 1, _AGO)
         self._last[n, state] = own
         self._sums[n, state] += own[:, self._quantities]
-        self._rows[n, state] += 1
+        self.rows[n, state] += 1
         self.ago[: len(own)] = np.minimum(self.ago[: len(own)] + 1, _AGO)
         self.ago[n, state] = 0
+
+
+class _Mode:
+    """The most frequent state of a label so far, of several the last."""
+
+    def __init__(self, past: Past, label: int, runs: int) -> None:
+        self.column = past.given + label
+        self.most = np.full(runs, past.sizes[label], np.int32)
+        self._rows = np.zeros((runs, past.sizes[label] + 1), np.int16)
+
+    def keep(self, state: Codes) -> None:
+        n = np.arange(len(state))
+        self._rows[n, state] += 1
+        most = self.most[: len(state)]
+        self.most[: len(state)] = np.where(self._rows[n, state] >= self._rows[n, most], state, most)

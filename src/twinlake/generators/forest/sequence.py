@@ -27,6 +27,7 @@ Flags = npt.NDArray[np.bool_]
 _MANY = 24  # values: a column with fewer is told well enough by what the row before holds
 _OFTEN = 0.05  # share of rows that repeat the row before, from which on a flag is worth it
 _BEYOND_CHANCE = 2.0
+_HARDLY = 0.2  # changes, as a share of those that strangers show, up to which a column of few values has a flag
 _STRANGERS = 0.02  # share of strangers' pairs that break a bound, for it to tell anything
 _HEAP_SHARE = 0.01  # of rows, for a value of the order column to stand out
 _HEAP_NEAR = 20  # values on either side that it is compared with
@@ -241,16 +242,20 @@ def _comparable(ruler: Ruler, cells: pa.Array) -> Ints | None:
 
 
 def _repeats_often(cells: pa.Array, siblings: Siblings) -> bool:
-    """Whether a column of many values repeats the row before much more often than strangers would."""
+    """Whether a column repeats the row before much more often than strangers would.
+
+    One of few values does where it hardly ever changes: each change that is made up would show.
+    """
     begins = np.zeros(len(cells), np.bool_)
     begins[siblings.starts[:-1]] = True
     if len(cells) - int(begins.sum()) < K * _MANY:
         return False
     counts = np.unique(hash_values(cells), return_counts=True)[1]
-    if len(counts) <= _MANY:
-        return False
     chance = float(((counts / len(cells)) ** 2).sum())
-    return float(_repeating(cells, begins)[~begins].mean()) >= max(_OFTEN, _BEYOND_CHANCE * chance)
+    again = float(_repeating(cells, begins)[~begins].mean())
+    if len(counts) <= _MANY:
+        return len(counts) > 1 and 1 - again <= _HARDLY * (1 - chance)
+    return again >= max(_OFTEN, _BEYOND_CHANCE * chance)
 
 
 def _repeating(cells: pa.Array, begins: Flags) -> Flags:
