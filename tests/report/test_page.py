@@ -175,6 +175,24 @@ def test_pairs_are_drawn_where_a_verdict_has_them() -> None:
     assert "Pairs of columns" not in Reader(written()).text
 
 
+def test_references_are_drawn_with_their_pairs() -> None:
+    visits = Table("x", (Column("id → subjects", pa.int64()),))
+    few, many = ({"id → subjects": [1, 2, 3] * n} for n in (100, 5))
+    told = {"visits": [compare(*[pa.table(rows, schema=visits.arrow)] * 2, visits)[0] for rows in (few, many)]}
+    parts = [
+        verdict("parent_trend", "visits", parts={"at × subjects.age": 0.71}),
+        verdict("sibling_trend", "visits", parts={"at × at before": 0.83}),
+    ]
+    html = written(families=told, verdicts=parts)
+    assert "Across tables" in Reader(html).text
+    alts = [a["alt"] or "" for tag, a in Reader(html).tags if tag == "img"]
+    assert any(alt.startswith("id → subjects") for alt in alts)
+    assert any("kept least well: at × subjects.age 0.710" in alt for alt in alts)
+    assert any("kept least well: at × at before 0.830" in alt for alt in alts)
+    assert "not drawn: fewer than 20" in Reader(html).text
+    assert "Across tables" not in Reader(written()).text
+
+
 def test_equal_arguments_give_equal_pages() -> None:
     comparisons = compared(clinic(), clinic(seed=1))
     assert written(comparisons=comparisons) == written(comparisons=comparisons)

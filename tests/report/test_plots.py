@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from scenario import SUBJECTS, clinic
 
-from twinlake.report.plots import as_markdown, bullet_plot, column_plot, columns_plot, pairs_plot, worst
+from twinlake.report.plots import as_markdown, bullet_plot, column_plot, columns_plot, pairs_plot, ranked_plot, worst
 from twinlake.report.shares import ColumnShares, Form, Share, compare, pair_scores
 from twinlake.verdict import Severity, Verdict
 
@@ -154,3 +154,16 @@ def test_every_colour_has_one_for_dark_surroundings() -> None:
         coloured = set(re.findall(r"\.(s\d+)\{[^}]*#[0-9a-f]{6}", light))
         assert coloured
         assert coloured == set(re.findall(r"\.(s\d+)\{", dark))
+
+
+def test_ranked_parts_are_named_with_their_values_the_worst_first_and_beside_the_limit() -> None:
+    parts = {f"a × t.c{i}": 0.5 + i / 100 for i in range(20)}
+    shown = texts(ranked_plot(verdict(gate="parent_trend", parts=parts), "Beside parents"))
+    assert "Beside parents" in shown
+    assert [t for t in shown if "×" in t] == [f"a × t.c{i}" for i in range(12)]
+    assert {"0.500", "0.95", "1"} <= set(shown)
+
+
+@pytest.mark.parametrize("parts", [{"a × b": 0.0}, {"a × b": 1.0}, dict.fromkeys(ODD, 0.3)])
+def test_ranked_parts_of_any_kind_draw(parts: dict[str, float]) -> None:
+    ET.fromstring(ranked_plot(verdict(parts=parts), "x"))
