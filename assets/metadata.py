@@ -59,8 +59,11 @@ def model(extract: Extract, name: str, pipeline: Pipeline) -> Metadata:
     }
 
 
-def synthetic_table(table: Table, rows: int, shares: Sequence[ColumnShares], pipeline: str) -> Metadata:
-    """A synthetic table beside the real rows that were held back."""
+def synthetic_table(
+    table: Table, rows: int, shares: Sequence[ColumnShares], families: Sequence[ColumnShares], pipeline: str
+) -> Metadata:
+    """A synthetic table beside the real rows that were held back; `families` tell how many of its rows parents have."""
+    counted = as_markdown(columns_plot(families), alt=f"{table.name}: rows per row referred to") if families else ""
     drawn = as_markdown(columns_plot(shares), alt=f"{table.name}: synthetic beside real shares") if shares else ""
     return {
         "dagster/row_count": dg.MetadataValue.int(rows),
@@ -68,6 +71,7 @@ def synthetic_table(table: Table, rows: int, shares: Sequence[ColumnShares], pip
         "dagster/column_lineage": dg.MetadataValue.column_lineage(_lineage(table, pipeline)),
         "table": dg.MetadataValue.text(table.name),
         "columns": dg.MetadataValue.md(drawn or "It is public: its rows are the source's."),
+        **({"references": dg.MetadataValue.md(counted)} if counted else {}),
         "furthest from real": dg.MetadataValue.md(_furthest(shares)),
     }
 

@@ -7,6 +7,7 @@ import dagster as dg
 from assets import keys, metadata
 from assets.project import Project
 from twinlake.project import Pipeline
+from twinlake.run.families import families
 from twinlake.run.release import comparisons
 from twinlake.run.sample import open_snapshot, sample
 from twinlake.storage.publish import snapshot_hash
@@ -26,12 +27,17 @@ def synthetic(pipeline: Pipeline, dates: dg.PartitionsDefinition[str]) -> dg.Ass
             record = sample(stage.job, stage.record, workers=project.workers, progress=stage.progress)
             name = record.need("snapshot")
             tables, shares = open_snapshot(stage.job, name), comparisons(stage.job, record)
+            counts = families(stage.job, record)
             version = dg.DataVersion(snapshot_hash(stage.job.layout.staging(pipeline.name, name)))
             results: list[dg.MaterializeResult[None]] = [
                 dg.MaterializeResult(
                     asset_key=keys.synthetic(pipeline.name, table.name),
                     metadata=metadata.synthetic_table(
-                        table, tables.rows(table.name), shares.get(table.name, ()), pipeline.name
+                        table,
+                        tables.rows(table.name),
+                        shares.get(table.name, ()),
+                        counts.get(table.name, ()),
+                        pipeline.name,
                     ),
                     data_version=version,
                 )

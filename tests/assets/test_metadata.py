@@ -1,6 +1,7 @@
 """What people see of assets and checks."""
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from scenario import SCHEMA, clinic
 
@@ -8,7 +9,7 @@ from assets import metadata
 from twinlake.project import Pipeline
 from twinlake.report.shares import compare
 from twinlake.run.extract import Extract
-from twinlake.schema import Orphans
+from twinlake.schema import Column, Orphans, Table
 from twinlake.sources.orphans import Settled
 from twinlake.verdict import Severity, Verdict
 
@@ -69,14 +70,22 @@ def test_a_schema_shows_types_nulls_keys_and_references():
 
 def test_made_columns_have_no_real_column_behind_them():
     shares = compare(clinic()["subjects"], clinic(seed=1)["subjects"], SCHEMA["subjects"])
-    shown = metadata.synthetic_table(SCHEMA["subjects"], 400, shares, "clinic")
+    shown = metadata.synthetic_table(SCHEMA["subjects"], 400, shares, (), "clinic")
     behind = shown["dagster/column_lineage"].lineage.deps_by_column
     assert set(behind) == set(SCHEMA["subjects"].names) - {"id", "mentor", "name", "email"}
 
 
+def test_a_synthetic_table_carries_a_picture_of_its_references_where_it_has_some():
+    counted = Table("subjects", (Column("id → subjects", pa.int64()),))
+    count = compare(*[pa.table({"id → subjects": [0, 1, 2] * 50})] * 2, counted)
+    shown = metadata.synthetic_table(SCHEMA["visits"], 400, (), count, "clinic")
+    assert shown["references"].value.startswith("![visits: rows per row referred to](data:image/svg+xml;base64,")
+    assert "references" not in metadata.synthetic_table(SCHEMA["wards"], 12, (), (), "clinic")
+
+
 def test_a_synthetic_table_carries_its_picture_and_its_worst_columns():
     shares = compare(clinic()["subjects"], clinic(seed=1)["subjects"], SCHEMA["subjects"])
-    shown = metadata.synthetic_table(SCHEMA["subjects"], 400, shares, "clinic")
+    shown = metadata.synthetic_table(SCHEMA["subjects"], 400, shares, (), "clinic")
     assert shown["columns"].value.startswith("![subjects: synthetic beside real shares](data:image/svg+xml;base64,")
     assert len(shown["furthest from real"].value.splitlines()) == 2 + metadata.WORST
 
