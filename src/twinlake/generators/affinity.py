@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from twinlake.generators.classes import Arrays, Classes, Coded, Tree
 from twinlake.generators.mixture import Histograms, Mixture
-from twinlake.generators.quotas import scaled
 from twinlake.hashing import Hashes
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +31,7 @@ _CELL = 20  # rows for each class of second parents, in units of k
 _LEAVES = (1, 8, 64)
 _GROUPS = (2, 4, 8, 16, 24, 32)
 _FEWEST = 200  # rows from which on anything is learnt
+_ELSE = 0.02  # share of links that may go anywhere, when numbers are tried
 _GAIN = 0.002  # log-likelihood for each row, of rows not learnt from, that classes must add
 
 
@@ -241,8 +241,9 @@ class _Blocks:
 
     def mixture(self, seen: Histograms) -> Mixture:
         """The same as distributions of what leading parents' children pick, none of them 0."""
-        outcomes = self.links[:-1] + Mixture.one(seen).outcomes
-        return Mixture(outcomes / outcomes.sum(axis=1, keepdims=True), np.maximum(_even(self.parents), 1e-6))
+        links, parents = _even(self.links[:-1]), _even(self.parents)
+        everywhere, share = Mixture.one(seen).outcomes, parents.mean(axis=0) + 1e-9
+        return Mixture((1 - _ELSE) * links + _ELSE * everywhere, (1 - _ELSE) * parents + _ELSE * share)
 
 
 def _links(lesson: _Lesson, outcomes: Ints, size: int, rows: Ints, belongs: Floats) -> Floats:
@@ -329,12 +330,11 @@ def _holders(groups: Ints, units: Hashes | None, rows: Ints, belongs: Floats, si
 
 
 def _told(counts: Floats, holders: Floats, least: float) -> Floats:
-    """Counts behind which enough units stand, scaled to the sums of rows and columns; others are as these need."""
-    kept = np.where(holders >= least, counts, 0.0)
-    return counts if np.array_equal(kept, counts) else scaled(kept, counts.sum(axis=1), counts.sum(axis=0))
+    """Counts behind which enough units stand; the others are 0 and go nowhere, for sums would give them away."""
+    return np.where(holders >= least, counts, 0.0)
 
 
 def _even(counts: Floats) -> Floats:
     """Shares of each row, rounded; as over all rows where a row is empty."""
-    counts = np.where(counts.sum(axis=1, keepdims=True) > 0, counts, counts.sum(axis=0))
+    counts = np.where(counts.sum(axis=1, keepdims=True) > 0, counts, counts.sum(axis=0)) + 1e-9
     return np.asarray(np.round(counts / counts.sum(axis=1, keepdims=True), 6))

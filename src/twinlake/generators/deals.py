@@ -15,6 +15,8 @@ from twinlake.generators.quotas import quotas
 from twinlake.hashing import Hashes, mix
 from twinlake.random import derive
 
+_SWAPPED = 2_000  # parents of a class that may swap their number of links, and swaps
+
 Places = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int64]
 
@@ -71,14 +73,11 @@ class Deal:
             rows: of the table.
             key: of its shuffles.
         """
-        classes, spread = (np.append(lead[0], len(links) - 1), np.diff(lead[1], prepend=0, append=rows))
-        order = np.argsort(second[0], kind="stable").astype(np.int64)
+        classes, spread = np.append(lead[0], len(links) - 1), np.diff(lead[1], prepend=0, append=rows)
         degrees = np.diff(second[1], prepend=0)
-        linked = np.bincount(second[0], weights=degrees, minlength=links.shape[1] - 1).astype(np.int64)
-        found = quotas(
-            links, np.bincount(classes, weights=spread, minlength=len(links)).astype(np.int64),
-            np.append(linked, rows - linked.sum()),
-        )  # fmt: skip
+        order = np.argsort(second[0], kind="stable").astype(np.int64)
+        linked = _held(second[0], degrees, links.shape[1] - 1)
+        found = quotas(links, _held(classes, spread, len(links)), np.append(linked, rows - linked.sum()))
         return cls(classes, _skipped(classes, spread), found, order, np.cumsum(degrees[order]), second[0], key)
 
     def pick(self, numbers: Hashes, lead: Places) -> tuple[Places, npt.NDArray[np.bool_]]:
@@ -101,6 +100,14 @@ class Deal:
         sizes = np.maximum(self.quotas.sum(axis=0), 1)[group].astype(np.uint64)
         return self._parent_of((chance % sizes).astype(np.int64), group)
 
+    def liking(self, lead: Places) -> npt.NDArray[np.float64]:
+        """How much of the links of each second parent's class go to the class of a leading parent.
+
+        Shape (leading parents, second parents).
+        """
+        share = self.quotas / np.maximum(self.quotas.sum(axis=0), 1)
+        return np.asarray(share[self.lead[lead]][:, self.second])
+
     def _parents(self, group: Places, link: Counts) -> Places:
         held, turns = self.quotas.sum(axis=0), self._keys("links", self.quotas.shape[1])
         turn = permute(link.astype(np.uint64), held[group].astype(np.uint64), turns[group]).astype(np.int64)
@@ -117,11 +124,58 @@ class Deal:
         return mix(np.arange(size, dtype=np.uint64) ^ base)
 
 
+def settled(
+    links: npt.NDArray[np.float64], lead: tuple[Places, Counts], second: tuple[Places, Counts], *, rows: int
+) -> Counts:
+    """How many links second parents up to each one have, once those of classes that are picked too little have more.
+
+    Parents swap their numbers of links, so that these stay as they are. Arguments are those of `Deal.plan`.
+    """
+    spread = _held(np.append(lead[0], len(links) - 1), np.diff(lead[1], prepend=0, append=rows), len(links))
+    shares = np.where(links.sum(axis=1, keepdims=True) > 0, links, links.sum(axis=0))
+    picked = (shares / shares.sum(axis=1, keepdims=True) * spread[:, None]).sum(axis=0)[:-1]
+    if not picked.sum():
+        return second[1]
+    degrees = np.diff(second[1], prepend=0)
+    return np.cumsum(_swapped(degrees, second[0], picked / picked.sum() * degrees.sum()))
+
+
+def _swapped(degrees: Counts, classes: Places, wanted: npt.NDArray[np.float64]) -> Counts:
+    """The same degrees, some of them swapped between parents, so that each class has about as many links as wanted."""
+    degrees = degrees.copy()
+    members = [np.flatnonzero(classes == c)[:_SWAPPED] for c in range(len(wanted))]
+    over = np.bincount(classes, weights=degrees, minlength=len(wanted)) - wanted
+    for _ in range(min(len(degrees), _SWAPPED)):
+        most, least = int(np.argmax(over)), int(np.argmin(over))
+        gap = min(over[most], -over[least])
+        giver, taker = _fitting(degrees, members[most], members[least], gap)
+        moved = int(degrees[giver] - degrees[taker]) if giver >= 0 else 0
+        if gap < 1 or not 0 < moved < 2 * gap:
+            break
+        degrees[[giver, taker]] = degrees[[taker, giver]]
+        over[[most, least]] += (-moved, moved)
+    return degrees
+
+
+def _fitting(degrees: Counts, givers: Places, takers: Places, gap: float) -> tuple[int, int]:
+    """A parent of each side whose degrees differ by about so much; -1 where a side has none."""
+    if not len(givers) or not len(takers):
+        return -1, -1
+    takers = takers[np.argsort(degrees[takers], kind="stable")]
+    at = np.minimum(np.searchsorted(degrees[takers], degrees[givers] - gap), len(takers) - 1)
+    best = int(np.argmin(np.abs(degrees[givers] - degrees[takers[at]] - gap)))
+    return int(givers[best]), int(takers[at[best]])
+
+
 def _skipped(classes: Places, sizes: Counts) -> Counts:
     """Rows before each parent's that are of other classes, shape (parents,)."""
     order = np.argsort(classes, kind="stable")
     before = np.cumsum(sizes[order]) - sizes[order]  # rows of earlier classes, and of this one so far
-    counts = np.bincount(classes, weights=sizes).astype(np.int64)
+    counts = _held(classes, sizes, int(classes.max()) + 1)
     rank = np.empty(len(classes), dtype=np.int64)
     rank[order] = before - (np.cumsum(counts) - counts)[classes[order]]
     return np.asarray(np.cumsum(sizes) - sizes - rank)
+
+
+def _held(classes: Places, sizes: Counts, size: int) -> Counts:
+    return np.bincount(classes, weights=sizes, minlength=size).astype(np.int64)

@@ -21,12 +21,12 @@ def quotas(like: Floats, rows: Counts, columns: Counts) -> Counts:
         rows: sums of the rows.
         columns: sums of the columns.
     """
-    fitted = scaled(like, rows.astype(np.float64), columns.astype(np.float64))
+    fitted = _fitted(like, rows.astype(np.float64), columns.astype(np.float64))
     whole = np.floor(fitted + 1e-9).astype(np.int64)
     return whole + _rest(fitted - whole, rows - whole.sum(axis=1), columns - whole.sum(axis=0))
 
 
-def scaled(like: Floats, rows: Floats, columns: Floats) -> Floats:
+def _fitted(like: Floats, rows: Floats, columns: Floats) -> Floats:
     """The fractions with sums of at most these, and nearly these; cells of 0 are filled where the sums need it."""
     total = max(float(rows.sum()), 1.0)
     table: Floats = like / max(float(like.sum()), 1e-300) + _SLACK * np.outer(rows, columns) / total**2

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
-from twinlake.generators.deals import Deal, Pairing
+from twinlake.generators.deals import Deal, Pairing, settled
 from twinlake.generators.degrees import Counts, exactly
 from twinlake.generators.links import Link, complete
 from twinlake.generators.permutations import permute
@@ -356,10 +356,10 @@ def _paired(strand: Strand, leader: Strand, pairing: Pairing | None, rows: int) 
     """The strand with its links dealt by class."""
     if pairing is None or strand.shared or not strand.size or not leader.size:
         return strand
-    deal = Deal.plan(
-        pairing.links, (pairing.lead[leader.origin], leader.ends), (pairing.second[strand.origin], strand.ends),
-        rows=rows, key=derive(strand.key, "deal"),
-    )  # fmt: skip
+    lead, second = pairing.lead[leader.origin], pairing.second[strand.origin]
+    strand = replace(strand, ends=settled(pairing.links, (lead, leader.ends), (second, strand.ends), rows=rows))
+    key = derive(strand.key, "deal")
+    deal = Deal.plan(pairing.links, (lead, leader.ends), (second, strand.ends), rows=rows, key=key)
     return replace(strand, deal=deal)
 
 
@@ -438,17 +438,36 @@ def _dealt(
     at: Places,
     filled: dict[str, pa.Array],
 ) -> Places:
-    """`at`, but without replacement among the children of parents that use many of the candidates."""
+    """`at`, but without replacement among the children of parents that use many of the candidates.
+
+    Where nothing is shared, those come first that have many links (Efraimidis and Spirakis 2006).
+    """
     begin = np.concatenate([[0], leader.ends[:-1]])[lead]
     degree = leader.ends[lead] - begin
     start, size = groups.find(_shared_hashes(strand, filled))
     turn = (numbers.astype(np.int64) - begin) % np.maximum(size, 1)
     dense = (degree * _DENSE > size) & (size > 0)
     key = mix(lead.astype(np.uint64) + np.uint64(strand.key & 0xFFFFFFFFFFFF))
+    if not strand.shared:
+        at = at.copy()
+        at[dense] = _by_weight(strand, lead[dense], turn[dense], key[dense])
+        return at
     dealt = permute(turn[dense].astype(np.uint64), size[dense].astype(np.uint64), key=key[dense])
     at = at.copy()
     at[dense] = groups.order[start[dense] + dealt.astype(np.int64)]
     return at
+
+
+def _by_weight(strand: Strand, lead: Places, turn: Places, key: Hashes) -> Places:
+    """The parent whose turn it is in an order of all that is drawn, by weight, for each leading parent."""
+    leads, first, which = np.unique(lead, return_index=True, return_inverse=True)
+    cells = np.add.outer(key[first], np.arange(strand.size, dtype=np.uint64)).astype(np.uint64)
+    chance = uniform(mix(cells))
+    weights = np.diff(strand.ends, prepend=0).astype(np.float64)
+    if strand.deal is not None:
+        weights = weights * strand.deal.liking(leads)
+    order = np.argsort(-np.log1p(-chance) / np.maximum(weights, 1e-9), axis=1, kind="stable")
+    return np.asarray(order[which, turn], dtype=np.int64)
 
 
 def _shared_hashes(strand: Strand, filled: dict[str, pa.Array]) -> Hashes:
