@@ -86,17 +86,23 @@ class Blueprint:
 
     @property
     def first_pass(self) -> Table:
-        """The table as the first pass writes it: late columns are null."""
+        """The table as the first pass writes it: late columns are null, and rules that look at them wait."""
         late = self.late
         return replace(
-            self.table, columns=tuple(replace(c, nullable=c.nullable or c.name in late) for c in self.table.columns)
+            self.table,
+            columns=tuple(replace(c, nullable=c.nullable or c.name in late) for c in self.table.columns),
+            rules=tuple(r for r in self.table.rules if not set(late).intersection(r.columns)),
         )
 
     @property
-    def is_junction(self) -> bool:
-        """Whether the key is made of references alone."""
-        linked = {c for link in self.links for c in link.reference.columns}
-        return bool(self.table.key) and set(self.table.key) <= linked
+    def paired(self) -> tuple[str, ...]:
+        """Columns of references alone that no two rows share: the key, else what is unique beside it; else none."""
+        linked, key = {c for link in self.links for c in link.reference.columns}, self.table.key
+        if key and linked.issuperset(key):
+            return key
+        free = () if (key and not self.is_settled) or linked.intersection(key) else self.table.unique
+        whole = (u for u in free if linked.issuperset(u) and not any(self.table[c].nullable for c in u))
+        return next(whole, ())
 
     @property
     def is_settled(self) -> bool:
@@ -108,7 +114,8 @@ class Blueprint:
         """Whether all children of a parent belong in one shard: for a key that needs its parent, and for order."""
         in_key = {c for link in self.links for c in link.reference.columns}.intersection(self.table.key)
         ordered = self.table.order_by is not None or self.followed
-        return (bool(in_key) and not self.is_settled) or (ordered and bool(self.links))
+        leads = bool(self.links) and not set(self.paired).isdisjoint(self.links[0].reference.columns)
+        return (bool(in_key) and not self.is_settled) or leads or (ordered and bool(self.links))
 
     @property
     def telling(self) -> Telling:

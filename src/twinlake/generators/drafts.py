@@ -1,6 +1,6 @@
 """Rows on their way to hold the rules of their table: what they break, and what may change of them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,22 +16,32 @@ from twinlake.schema import Table
 
 Places = npt.NDArray[np.int64]
 Parents = Mapping[str, pa.Table]
+Shun = Callable[[pa.Table], Places]
+"""The places of rows that shall not be, whatever the rules say."""
 
 
 @dataclass(frozen=True, slots=True)
 class Laws:
-    """What rows must hold, and which of their columns may change for it; rules over parents not at hand are let be."""
+    """What rows must hold, and which of their columns may change for it.
+
+    Rules over parents, or columns of parents, that are not at hand are let be.
+    """
 
     table: Table
     readings: tuple[Reading, ...]
     movable: frozenset[str]
+    shun: Shun | None = None
 
     @classmethod
-    def of(cls, table: Table, there: Collection[str], movable: Collection[str] | None, parents: Parents) -> Self:
+    def of(
+        cls, table: Table, there: Collection[str], movable: Collection[str] | None, parents: Parents, *,
+        shun: Shun | None = None,
+    ) -> Self:  # fmt: skip
         """Those of a table, of whose columns some are there; what is learnt may change if nothing else is said."""
         wanted = table.learnt if movable is None else movable
-        rules = (rule for rule in table.rules if parents.keys() >= {prefix for prefix, _ in rule.parents})
-        return cls(table, tuple(reading(rule, table) for rule in rules), frozenset(wanted) & set(there))
+        known = {(prefix, name) for prefix, parent in parents.items() for name in parent.column_names}
+        rules = (rule for rule in table.rules if known.issuperset(rule.parents))
+        return cls(table, tuple(reading(rule, table) for rule in rules), frozenset(wanted) & set(there), shun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,10 @@ class Draft:
     rng: np.random.Generator = field(repr=False)
 
     def bad(self) -> Places:
-        """The places of rows that break a rule or repeat an earlier row."""
+        """The places of rows that break a rule, repeat an earlier row, or shall not be."""
         wrong = breaking(self.laws.readings, self.rows, self.parents) | repeating(self.rows, self.laws.table)
+        if self.laws.shun is not None:
+            wrong[self.laws.shun(self.rows)] = True
         return np.flatnonzero(wrong).astype(np.int64)
 
     def broken(self) -> Places:

@@ -180,8 +180,8 @@ def _inside(low: Floats, high: Floats, grain: float, rng: np.random.Generator) -
 def _range(draft: Draft, name: str, places: Places, scale: float, grain: float) -> tuple[Floats, Floats]:
     """The least and the largest value of a column that rules leave to the rows at some places, in ticks.
 
-    Where it can be had, one among those drawn, so that no extreme is made up; and there, one that all bounds allow, else
-    one within the bounds that can't move themselves, for the others will follow.
+    Where it can be had, one among those drawn, so that no extreme is made up; and there, one that all bounds allow,
+    else one within the bounds that can't move themselves, for the others will follow.
     """
     hard, soft = _ends(len(places)), _ends(len(places))
     for bound in _bounds_of(draft, name):

@@ -20,14 +20,17 @@ from twinlake.generators.arrays import one
 from twinlake.generators.blueprints import Blueprint, Terms, learn, read_blueprint
 from twinlake.generators.context import Contexts
 from twinlake.generators.deals import Pairing
+from twinlake.generators.drafts import Parents
 from twinlake.generators.mending import fill_late, part_keys
 from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.providers import check_locale
 from twinlake.generators.saved import read_head, write_model
 from twinlake.generators.shards import ROWS, Shard, run_shards, table_folder
 from twinlake.generators.weaving import Weave, Woven, plan
+from twinlake.generators.wholes import blank_repeats, hold_late, part_unique
 from twinlake.progress import Progress
 from twinlake.random import stream
+from twinlake.rules import needed, prefixes
 from twinlake.schema import Reference, Schema
 from twinlake.tables import Tables, TableWriter, read_table, write_schema
 from twinlake.units import Units, unit_tables
@@ -159,11 +162,14 @@ class RelationalModel:
         for name, blueprint in self.blueprints.items():
             self._write(blueprint, folder, contexts, scale=scale, seed=seed, executor=executor, progress=progress)
             part_keys(folder, blueprint)
+            _part_unique(blueprint, folder, seed=seed)
             contexts.tellings[name] = blueprint.telling
         for name, blueprint in self.blueprints.items():
             if blueprint.deferred:
                 fill_late(folder, blueprint, written, seed=seed)
                 written[name] = blueprint.table
+        for blueprint in self.blueprints.values():
+            _hold_late(blueprint, folder, self.schema, seed=seed)
         write_schema(folder, self.schema)
         return Tables.open(folder)
 
@@ -188,13 +194,25 @@ class RelationalModel:
     def _shards(
         self, blueprint: Blueprint, weave: Weave, contexts: Contexts, folder: Path, *, seed: int
     ) -> Iterator[Shard]:
+        ruling = self._ruling(blueprint, contexts)
         for number, (start, stop) in enumerate(zip(weave.cuts[:-1], weave.cuts[1:], strict=True)):
             woven = weave.row_links(start, stop) if weave.strands else _loose(start, stop)
             woven = _told(blueprint, woven, contexts) if blueprint.knows else woven
             yield Shard(
                 model=self.folder, folder=folder, table=blueprint.table.name, number=number, woven=woven,
-                total=weave.rows, seed=seed, secret=self.secret,
+                total=weave.rows, seed=seed, parents=_parents(ruling, woven), secret=self.secret,
             )  # fmt: skip
+
+    def _ruling(self, blueprint: Blueprint, contexts: Contexts) -> "dict[str, tuple[int, pa.Table]]":
+        """By prefix, the place of the link and what rules look at in all rows it may lead to, but for what is late."""
+        references = [link.reference for link in blueprint.links]
+        found = {}
+        for prefix, columns in needed(blueprint.first_pass.rules).items():
+            reference = prefixes(blueprint.table)[prefix]
+            known = tuple(c for c in columns if c not in self.blueprints[reference.table].late)
+            if reference in references and known:
+                found[prefix] = (references.index(reference), contexts.read(reference.table, known))
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the model to a new folder: JSON, npz and Parquet, and what the table models write."""
@@ -229,9 +247,10 @@ def _weave(blueprint: Blueprint, contexts: Contexts, *, scale: float, seed: int)
     rows = max(1, round(scale * blueprint.rows))
     rows = rows if blueprint.capacity is None else min(rows, blueprint.capacity)
     references = [link.reference for link in blueprint.links]
+    table = replace(blueprint.table, key=blueprint.paired or blueprint.table.key)
     return plan(
-        blueprint.table, blueprint.links, [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references],
-        rows=rows, seed=seed, size=ROWS, together=blueprint.together, junction=blueprint.is_junction,
+        table, blueprint.links, [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references],
+        rows=rows, seed=seed, size=ROWS, together=blueprint.together, junction=bool(blueprint.paired),
         scores=[_score(blueprint, contexts, place, seed=seed) for place in range(len(references))],
         pairings=[_pairing(blueprint, contexts, place, seed=seed) for place in range(len(references))],
     )  # fmt: skip
@@ -268,6 +287,33 @@ def _told(blueprint: Blueprint, woven: Woven, contexts: Contexts) -> Woven:
     references = [link.reference for link in blueprint.links]
     at = dict(zip(references, woven.parents, strict=True))
     return replace(woven, context=contexts.beside(blueprint.table.name, references, at))
+
+
+def _parents(ruling: Mapping[str, tuple[int, pa.Table]], woven: Woven) -> Parents:
+    """What rules look at in the rows that each row refers to, by prefix; null where it refers to none."""
+    found = {}
+    for prefix, (place, cells) in ruling.items():
+        at = woven.parents[place]
+        found[prefix] = cells.take(pa.array(at, mask=at < 0))
+    return found
+
+
+def _part_unique(blueprint: Blueprint, folder: Path, *, seed: int) -> None:
+    """Make what is unique differ between shards; the column that orders rows stays as it is."""
+    if blueprint.table.unique and blueprint.public is None:
+        movable = [n for n in blueprint.modelled if n != blueprint.table.order_by or not blueprint.links]
+        rng = stream(seed, "unique", blueprint.table.name)
+        part_unique(folder, blueprint.first_pass, rng, movable=movable)
+
+
+def _hold_late(blueprint: Blueprint, folder: Path, schema: Schema, *, seed: int) -> None:
+    """Make the rules hold that looked at what is filled only now."""
+    table = blueprint.table
+    for link in blueprint.deferred if table.rules else ():
+        rng = stream(seed, "rules", table.name, *link.reference.columns)
+        hold_late(folder, schema, table, link.reference, rng)
+    if blueprint.deferred and table.unique:
+        blank_repeats(folder, table, blueprint.late)
 
 
 def _shared(schema: Schema, unit: str | None) -> Callable[[str, Reference], bool]:

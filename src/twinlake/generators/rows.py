@@ -1,4 +1,7 @@
-"""The rows of one shard: links from the weave, the rest from the table's blueprint."""
+"""The rows of one shard: links from the weave, the rest from the table's blueprint, repaired where it has rules."""
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +11,10 @@ import pyarrow as pa
 from twinlake.generators.arrays import one, ranks, replaced
 from twinlake.generators.blueprints import Blueprint
 from twinlake.generators.degrees import Degrees
+from twinlake.generators.drafts import Laws, Parents, Places, breaking
 from twinlake.generators.keys import Integers, as_numbers, from_numbers
 from twinlake.generators.protocols import TableModel
+from twinlake.generators.rules import repair
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.weaving import Woven
 from twinlake.hashing import Hashes, hash_rows
@@ -21,8 +26,10 @@ _REDRAWS = 8  # times a repeated key takes another row's value, or a row that ca
 Columns = dict[str, pa.Array]
 
 
-def make_rows(blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shard: int) -> pa.Table:
-    """Rows as in the blueprint's first pass, text as it comes; a few less where a key can't be made different.
+def make_rows(
+    blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shard: int, parents: Parents | None = None
+) -> pa.Table:
+    """Rows as in the blueprint's first pass, text as it comes; a few less where a key or a rule asks too much.
 
     Args:
         blueprint: of the table.
@@ -30,6 +37,7 @@ def make_rows(blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shar
         total: how many rows the whole table has.
         seed: of the snapshot.
         shard: its number, which names its stream.
+        parents: by prefix, what rules look at in the rows that each row refers to.
     """
     table, n = blueprint.table, len(woven.numbers)
     rng = stream(seed, "shard", table.name, shard)
@@ -43,9 +51,43 @@ def make_rows(blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shar
         made[name] = pa.nulls(n, table[name].type)
     if blueprint.runs is not None:
         made |= _in_runs(blueprint, made, blueprint.runs, rng)
-    rows = _numbered(blueprint, made) if blueprint.numbered else pa.table(made)
-    rows = _different(blueprint, rows, rng)
+    rows = _apart(blueprint, _numbered(blueprint, made), rng)
+    if table.rules or table.unique:
+        rows = _lawful(blueprint, rows, woven, parents or {}, rng)
+    if _draws_key(blueprint):
+        rows = rows.filter(pa.array(~repeated(rows, table.key)))
     return conform(rows, blueprint.first_pass, compact=True)
+
+
+def _lawful(blueprint: Blueprint, rows: pa.Table, woven: Woven, parents: Parents, rng: np.random.Generator) -> pa.Table:
+    """Rows that all hold the rules of their table, those of a parent in their order; a drawn key counts as unique."""
+    table = blueprint.first_pass
+    table = replace(table, unique=(*table.unique, table.key)) if _draws_key(blueprint) else table
+
+    def redraw(places: Places) -> pa.Table:
+        return _new(blueprint, woven, places, rng)
+
+    shun = blueprint.guard.clashes if blueprint.guard is not None else None
+    done = repair(rows, table, parents, redraw, rng, movable=blueprint.modelled, shun=shun)
+    rows, kept = done.rows, done.kept
+    if _is_ordered(blueprint):
+        order = _in_order(one(rows[str(table.order_by)]), woven.lead[kept])
+        rows, kept = rows.take(pa.array(order)), kept[order]
+    if not blueprint.numbered:
+        return rows
+    rows = _numbered(blueprint, {n: one(rows[n]) for n in rows.column_names})
+    there = {prefix: parent.take(pa.array(kept)) for prefix, parent in parents.items()}
+    laws = Laws.of(table, rows.column_names, blueprint.modelled, there)
+    return rows.filter(pa.array(~breaking(laws.readings, rows, there)))
+
+
+def _new(blueprint: Blueprint, woven: Woven, places: Places, rng: np.random.Generator) -> pa.Table:
+    """Drawn columns once more for some rows, but for the one that orders siblings."""
+    if blueprint.model is None:
+        return pa.table({})
+    context = None if woven.context is None else woven.context.take(pa.array(places))
+    new = blueprint.model.sample(len(places), context=context, rng=rng)
+    return new.select([n for n in new.column_names if not blueprint.followed or n != blueprint.table.order_by])
 
 
 def _modelled(blueprint: Blueprint, woven: Woven, rng: np.random.Generator) -> Columns:
@@ -54,10 +96,14 @@ def _modelled(blueprint: Blueprint, woven: Woven, rng: np.random.Generator) -> C
         return {}
     siblings = Siblings.of(woven.lead) if blueprint.followed else None
     drawn = _guarded(blueprint, blueprint.model, woven, siblings, rng)
-    order_by = blueprint.table.order_by
-    if order_by is not None and order_by in blueprint.modelled and blueprint.links:
-        drawn = drawn.take(pa.array(_in_order(one(drawn[order_by]), woven.lead)))
+    if _is_ordered(blueprint):
+        drawn = drawn.take(pa.array(_in_order(one(drawn[str(blueprint.table.order_by)]), woven.lead)))
     return {name: one(drawn[name]) for name in blueprint.modelled}
+
+
+def _is_ordered(blueprint: Blueprint) -> bool:
+    """Whether rows of a leading parent stand in the order of a drawn column."""
+    return blueprint.table.order_by in blueprint.modelled and bool(blueprint.links)
 
 
 def _in_order(cells: pa.Array, lead: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -75,19 +121,15 @@ def _guarded(
         at = blueprint.guard.clashes(drawn) if blueprint.guard else np.empty(0, np.int64)
         if not len(at):
             break
-        drawn = redrawn(blueprint, model, drawn, woven, at, rng)
+        drawn = redrawn(blueprint, drawn, woven, at, rng)
     return drawn
 
 
-def redrawn(
-    blueprint: Blueprint, model: TableModel, drawn: pa.Table, woven: Woven, at: npt.NDArray[np.int64],
-    rng: np.random.Generator,
-) -> pa.Table:  # fmt: skip
-    """Drawn rows of which some are drawn once more, but for the column that orders siblings."""
-    context = None if woven.context is None else woven.context.take(pa.array(at))
-    new = model.sample(len(at), context=context, rng=rng)
-    kept = {blueprint.table.order_by} if blueprint.followed else set()
-    columns = [one(drawn[c]) if c in kept else replaced(one(drawn[c]), at, one(new[c])) for c in drawn.column_names]
+def redrawn(blueprint: Blueprint, drawn: pa.Table, woven: Woven, at: Places, rng: np.random.Generator) -> pa.Table:
+    """Drawn rows of which some are drawn once more."""
+    new = _new(blueprint, woven, at, rng)
+    fresh = set(new.column_names)
+    columns = [replaced(one(drawn[c]), at, one(new[c])) if c in fresh else one(drawn[c]) for c in drawn.column_names]
     return pa.table(columns, schema=drawn.schema)
 
 
@@ -100,20 +142,28 @@ def _in_runs(blueprint: Blueprint, made: Columns, runs: Degrees, rng: np.random.
     return {c: made[c].take(pa.array(first)) for c in rest}
 
 
-def _numbered(blueprint: Blueprint, made: Columns) -> pa.Table:
-    """Rows with their number among those that agree on the rest of the key."""
+def _numbered(blueprint: Blueprint, made: Mapping[str, pa.Array]) -> pa.Table:
+    """Rows with their number among those that agree on the rest of the key, where it has one."""
+    if not blueprint.numbered:
+        return pa.table(dict(made))
     ((name, base),) = blueprint.numbered.items()
     rest = hash_rows(pa.table({c: made[c] for c in blueprint.table.key if c != name}))
     number = pd.Series(rest).groupby(rest).cumcount().to_numpy(dtype=np.int64) + base
-    return pa.table(made | {name: pa.array(number).cast(blueprint.table[name].type)})
+    return pa.table({**made, name: pa.array(number).cast(blueprint.table[name].type)})
 
 
-def _different(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """Rows whose keys all differ: repeats take another row's value, then the next free one, else are left out."""
+def _draws_key(blueprint: Blueprint) -> bool:
+    """Whether only drawn columns can make a key differ from another."""
+    in_key = set(blueprint.table.key).intersection(blueprint.modelled)
+    return bool(in_key) and not blueprint.is_settled and not blueprint.numbered
+
+
+def _apart(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """Rows of which few have the same key: repeats take another row's value, then the next free one."""
+    if not _draws_key(blueprint):
+        return rows
     table, key = blueprint.table, blueprint.table.key
     drawn = [c for c in key if c in blueprint.modelled]
-    if not key or not drawn or blueprint.is_settled or blueprint.numbered:
-        return rows
     loose = [c for c in drawn if c != table.order_by] or drawn
     moved = next((c for c in reversed(loose) if c in blueprint.steps), loose[-1])
     for _ in range(_REDRAWS):
@@ -127,7 +177,7 @@ def _different(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -
         rest = hash_rows(rows.select([c for c in key if c != moved]))
         free = next_free(as_numbers(rows[moved]), rest, step=blueprint.steps[moved])
         rows = _with(rows, moved, from_numbers(free, rows[moved].type))
-    return rows.filter(pa.array(~repeated(rows, key)))
+    return rows
 
 
 def repeated(rows: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.generators.distinct import parted
-from twinlake.generators.drafts import Draft, Laws, Parents, Places, breaking, repeating
+from twinlake.generators.drafts import Draft, Laws, Parents, Places, Shun, breaking, repeating
 from twinlake.generators.moves import copied, moved
 from twinlake.rules import Mask, reading
 from twinlake.schema import Table
@@ -71,27 +71,30 @@ def repair(
     rng: np.random.Generator,
     *,
     movable: Collection[str] | None = None,
+    shun: Shun | None = None,
 ) -> Repaired:
     """Rows that all hold the rules of their table and share nothing that is unique; the same for the same `rng`.
 
     Args:
         rows: as drawn, shape (rows, columns).
         table: their schema, with rules and unique columns.
-        parents: as for `broken`; rules over others, whose references are filled last, are left to `wholes.hold_late`.
+        parents: as for `broken`; rules over what is not there, for it is filled last, are left to `wholes.hold_late`.
         redraw: fresh values for the rows at some places, in their order; of columns that may change, or of more.
         rng: of all choices here.
         movable: the columns that may change; those that are learnt where it is left out.
+        shun: tells rows that shall not be; they are drawn again, and left out where that does not help.
     """
     if not table.rules and not table.unique:
         return Repaired(rows, np.arange(rows.num_rows))
-    draft = Draft(Laws.of(table, rows.column_names, movable, parents), rows, parents, rng)
-    first = draft.bad()
-    for _ in range(_REDRAWS):
-        places = draft.bad()
-        if not len(places):
+    draft = Draft(Laws.of(table, rows.column_names, movable, parents, shun=shun), rows, parents, rng)
+    first = left = draft.bad()
+    for _ in range(_REDRAWS if draft.laws.movable else 0):
+        if not len(left):
             break
-        draft = draft.put(places, redraw(places))
-    left = draft.bad()
+        draft = draft.put(left, redraw(left))
+        left = draft.bad()
+    if not len(left):
+        return Repaired(draft.rows, np.arange(rows.num_rows), redrawn=len(first))
     draft = parted(moved(draft))
     draft, took = copied(draft)
     draft = parted(draft) if took else draft

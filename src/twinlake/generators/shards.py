@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from twinlake.generators.blueprints import Blueprint, read_blueprint
+from twinlake.generators.drafts import Parents
 from twinlake.generators.rows import make_rows
 from twinlake.generators.weaving import Woven
 from twinlake.schema import path_name
@@ -33,6 +34,7 @@ class Shard:
         woven: the rows and what they refer to.
         total: rows of the whole table.
         seed: of the snapshot.
+        parents: by prefix, what rules look at in the rows that each row refers to.
     """
 
     model: Path | None
@@ -42,6 +44,7 @@ class Shard:
     woven: Woven
     total: int
     seed: int
+    parents: Parents = field(default_factory=dict)
     secret: bytes | None = field(default=None, repr=False)
 
 
@@ -55,7 +58,9 @@ def write_shard(shard: Shard, blueprint: Blueprint | None = None) -> int:
     if blueprint is None:
         assert shard.model is not None  # only shards of saved models are sent away
         blueprint = _blueprint(shard.model, shard.table, shard.secret)
-    rows = make_rows(blueprint, shard.woven, total=shard.total, seed=shard.seed, shard=shard.number)
+    rows = make_rows(
+        blueprint, shard.woven, total=shard.total, seed=shard.seed, shard=shard.number, parents=shard.parents
+    )
     with TableWriter(shard.folder, blueprint.first_pass, part=shard.number) as writer:
         writer.write(rows)
     return int(rows.num_rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from twinlake.generators.arrays import one
+from twinlake.generators.arrays import emptied, one
 from twinlake.generators.mending import rewrite
 from twinlake.generators.rules import broken, distinct, repeats
 from twinlake.joining import Places, places
@@ -52,7 +52,7 @@ def part_unique(folder: Path, table: Table, rng: np.random.Generator, *, movable
 
 
 def hold_late(folder: Path, schema: Schema, table: Table, reference: Reference, rng: np.random.Generator) -> int:
-    """Make the rules over what a reference points to hold, now that it is filled; how many rows changed.
+    """Make the rules over a reference or what it points to hold, now that it is filled; how many rows changed.
 
     A row that breaks one points to where another row points that holds them all; where none is found, nowhere, if null
     is allowed. A table that refers to itself stays a forest. A reference that shares columns is emptied only.
@@ -66,33 +66,62 @@ def hold_late(folder: Path, schema: Schema, table: Table, reference: Reference, 
     """
     named = prefixes(table)
     prefix = next(p for p, r in named.items() if r == reference)
-    rules = tuple(r for r in table.rules if any(p == prefix for p, _ in r.parents))
+    rules = tuple(r for r in table.rules if not set(r.columns).isdisjoint(reference.columns))
     own = [c for c in reference.columns if not _serves_others(table, reference, c)]
     if not rules or not own:
         return 0
-    narrow = replace(table.select(tuple({c for r in rules for c in r.columns})), rules=rules)
-    rows, asked = read_table(folder, narrow), needed(rules)
+    narrow = replace(table.select(tuple({*reference.columns, *(c for r in rules for c in r.columns)})), rules=rules)
+    rows, asked = read_table(folder, narrow), {prefix: (), **needed(rules)}
     there = {p: _read(folder, schema[named[p].table], (*named[p].to, *columns)) for p, columns in asked.items()}
-    beside = {p: Lookup.of(named[p], there[p], asked[p]).beside(rows) for p in asked}
+    beside = {p: Lookup.of(named[p], there[p], asked[p]).beside(rows) for p in asked if p != prefix}
     targets = places(rows, there[prefix], reference)
+
+    whole = len(own) == len(reference.columns)
+    loose = [c for c in own if whole or table[c].nullable]
+
+    def cells(name: str, to: Places) -> pa.Array:
+        pointed = one(there[prefix][reference.to[reference.columns.index(name)]])
+        return pointed.take(pa.array(to, mask=to < 0)).cast(table[name].type)
 
     def holds(at: Places, to: Places) -> Mask:
         parents = {p: t.take(pa.array(at)) for p, t in beside.items()}
         parents[prefix] = there[prefix].take(pa.array(to, mask=to < 0))
-        return ~broken(rows.take(pa.array(at)), narrow, parents)
+        told = rows.take(pa.array(at))
+        for name in loose:
+            told = told.set_column(told.column_names.index(name), name, cells(name, to))
+        return ~broken(told, narrow, parents)
 
-    whole = len(own) == len(reference.columns)
     new = relinked(targets, holds, rng, tries=_RELINKS if whole else 0, is_own=reference.table == table.name)
     kept = np.where(new < 0, targets, new)  # for columns that can't be emptied
     new = new if any(table[c].nullable for c in own) else kept
-    cells = {}
-    for name, to in zip(reference.columns, reference.to, strict=True):
-        if name in own and (whole or table[name].nullable):
-            chosen = new if table[name].nullable else kept
-            found = one(there[prefix][to]).take(pa.array(chosen, mask=chosen < 0))
-            cells[name] = found.cast(table[name].type)
-    rewrite(folder, table, table, cells)
-    return int((new != targets).sum())
+    changed = int((new != targets).sum())
+    if changed:
+        rewrite(folder, table, table, {n: cells(n, new if table[n].nullable else kept) for n in loose})
+    return changed
+
+
+def blank_repeats(folder: Path, table: Table, columns: Collection[str]) -> int:
+    """Empty some columns, now that they are filled, in rows that repeat what is unique; how many rows.
+
+    Args:
+        folder: of the snapshot.
+        table: as its parts are written.
+        columns: that were filled last; those that may be null are emptied.
+    """
+    changed: dict[str, pa.Array] = {}
+    late = [u for u in table.unique if not set(columns).isdisjoint(u)]
+    blanked = np.zeros(0, np.bool_)
+    for unique in late:
+        narrow = replace(table.select(unique), unique=(unique,))
+        rows = read_table(folder, narrow)
+        for name in (n for n in unique if n in changed):
+            rows = rows.set_column(rows.column_names.index(name), name, changed[name])
+        repeat = repeats(rows, narrow)
+        blanked = repeat | blanked if len(blanked) else repeat
+        changed |= {n: emptied(one(rows[n]), repeat) for n in unique if n in columns and table[n].nullable}
+    if blanked.any():
+        rewrite(folder, table, table, changed)
+    return int(blanked.sum())
 
 
 def relinked(targets: Places, holds: Holds, rng: np.random.Generator, *, tries: int, is_own: bool) -> Places:
@@ -108,8 +137,8 @@ def relinked(targets: Places, holds: Holds, rng: np.random.Generator, *, tries: 
     new = targets.copy()
     for _ in range(tries):
         bad = _breaking(new, holds)
-        if not len(bad):
-            return new
+        if not len(bad) or not (new >= 0).any():
+            break
         other = rng.choice(new[new >= 0], len(bad))
         good = holds(bad, other) & ~(_climbs_to(new, other, bad) if is_own else np.zeros(len(bad), np.bool_))
         new[bad[good]] = other[good]
@@ -118,9 +147,8 @@ def relinked(targets: Places, holds: Holds, rng: np.random.Generator, *, tries: 
 
 
 def _breaking(targets: Places, holds: Holds) -> Places:
-    """The rows that break a rule over what they point to."""
-    pointing = np.flatnonzero(targets >= 0)
-    return pointing[~holds(pointing, targets[pointing])]
+    """The rows that break a rule with what they point to."""
+    return np.flatnonzero(~holds(np.arange(len(targets)), targets)).astype(np.int64)
 
 
 def _climbs_to(targets: Places, start: Places, goals: Places) -> Mask:
