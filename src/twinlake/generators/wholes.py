@@ -21,7 +21,7 @@ from twinlake.tables import parts, read_table
 Holds = Callable[[Places, Places], Mask]
 
 _RELINKS = 16
-_DEEPEST = 1000  # of a chain of references that is climbed
+_CROWNED = 200  # rows that stay at the top of a tree for want of another
 
 
 def part_unique(folder: Path, table: Table, rng: np.random.Generator, *, movable: Collection[str] | None = None) -> int:
@@ -135,14 +135,31 @@ def relinked(targets: Places, holds: Holds, rng: np.random.Generator, *, tries: 
         is_own: whether they point to rows of their own table, which must not become a circle.
     """
     new = targets.copy()
-    for _ in range(tries):
+    for turn in range(tries):
         bad = _breaking(new, holds)
         if not len(bad) or not (new >= 0).any():
             break
-        other = rng.choice(new[new >= 0], len(bad))
-        good = holds(bad, other) & ~(_climbs_to(new, other, bad) if is_own else np.zeros(len(bad), np.bool_))
-        new[bad[good]] = other[good]
+        anywhere = is_own and turn >= tries // 2
+        other = rng.integers(0, len(new), len(bad)) if anywhere else rng.choice(new[new >= 0], len(bad))
+        good = holds(bad, other) & ~(is_own & (other == bad))
+        turned = new.copy()
+        turned[bad[good]] = other[good]
+        new = _uncircled(turned, new, bad) if is_own else turned
     new[_breaking(new, holds)] = -1
+    return _crowned(new, holds, rng) if is_own and tries else new
+
+
+def _crowned(targets: Places, holds: Holds, rng: np.random.Generator) -> Places:
+    """A tree whose rows that may not point nowhere point to one that may, which does so from now on."""
+    bad = _breaking(targets, holds)
+    every = np.arange(len(targets))
+    free = np.flatnonzero(holds(every, np.full(len(every), -1))) if len(bad) else bad
+    new = targets.copy()
+    for row in bad[:_CROWNED] if len(free) else ():
+        heads = rng.choice(free, _RELINKS)
+        found = heads[holds(np.full(_RELINKS, row), heads)][:1]
+        new[found] = -1
+        new[[row] * len(found)] = found
     return new
 
 
@@ -151,18 +168,26 @@ def _breaking(targets: Places, holds: Holds) -> Places:
     return np.flatnonzero(~holds(np.arange(len(targets)), targets)).astype(np.int64)
 
 
-def _climbs_to(targets: Places, start: Places, goals: Places) -> Mask:
-    """Whether the way up from each start leads to any of some rows, shape (starts,); a circle is such a way."""
-    marked = np.zeros(len(targets), np.bool_)
-    marked[goals] = True
-    at, found = start.copy(), marked[start]
-    for _ in range(_DEEPEST):
-        going = (at >= 0) & ~found
-        if not going.any():
-            return found
-        at[going] = targets[at[going]]
-        found |= (at >= 0) & marked[np.maximum(at, 0)]
-    return found | (at >= 0)
+def _uncircled(turned: Places, before: Places, changed: Places) -> Places:
+    """Rows that point elsewhere, but for those that would point in a circle: they stand as they stood."""
+    turned = turned.copy()
+    for _ in range(_RELINKS):
+        ends = _far_up(turned)
+        around = changed[np.isin(changed, ends[ends >= 0])]
+        if not len(around):
+            return turned
+        turned[around] = before[around]
+    back = changed[_far_up(turned)[changed] >= 0]
+    turned[back] = before[back]  # all whose way up has no end: then none is left
+    return turned
+
+
+def _far_up(targets: Places) -> Places:
+    """Where the way up from a row is after as many steps as there are rows: in a circle, else -1; shape (rows,)."""
+    up = np.where(targets == np.arange(len(targets)), -1, targets)
+    for _ in range(len(targets).bit_length()):  # each turn doubles the steps taken
+        up = np.where(up >= 0, up[np.maximum(up, 0)], -1)
+    return up
 
 
 def _serves_others(table: Table, reference: Reference, column: str) -> bool:
