@@ -141,6 +141,17 @@ def test_the_twin_has_no_orphans(tmp_path, how):
     assert all(p is None or p in planes for p in twin["flights"]["plane"].to_pylist())
 
 
+def test_a_twin_whose_orphans_are_kept_is_released_with_as_many(tmp_path):
+    job = project(tmp_path, "keep")
+    outcome = run(job, date="2026-11-22")
+    assert not outcome.refused, [v.reason for v in outcome.verdicts if v.blocks]
+    twin = Tables.open(releases(job.layout, "p")[0].folder)
+    planes, real = set(twin["planes"]["id"].to_pylist()), set(range(220))
+    lost = [p for p in twin["flights"]["plane"].to_pylist() if p is not None and p not in planes]
+    assert len(lost) / twin.rows("flights") == pytest.approx(LOST / 3000, abs=0.02)  # not one more for planes held back
+    assert not set(lost) & real
+
+
 def test_what_keeps_a_pipeline_from_running_is_told_in_one_go(tmp_path):
     job = project(tmp_path, "null, order_by: gone")
     assert 'table "flights" has no column "gone"' in str(preflight("p", start=tmp_path)[0])

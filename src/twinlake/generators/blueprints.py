@@ -1,7 +1,7 @@
 """All that is learnt of one table: how its keys, references, personal columns and other columns are made."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from twinlake.generators.links import Link, leading_first
 from twinlake.generators.personal import Filler
 from twinlake.generators.protocols import TableGenerator, TableModel
 from twinlake.generators.saved import Arrays, read_arrays, read_head, write_model
+from twinlake.generators.strays import learn_stray, stray_columns
 from twinlake.hashing import Hashes, hash_rows, hash_values
 from twinlake.random import derive, stream
 from twinlake.schema import Column, Kind, Reference, Schema, Table
@@ -49,6 +50,7 @@ class Blueprint:
         links: references that can be followed when the table is made, the leading one first.
         deferred: references to the table itself or to tables made later; filled in a second pass.
         fillers: personal columns.
+        strays: by column of a reference, what makes keys of rows that are not there, where the twin shall have such.
         model: what draws the modelled columns; None where there are none.
         counters: by the place of a link, what draws how many children its parents have; where parents tell anything.
         affinities: by the place of a link, which of its parents go with which leading ones; where that tells anything.
@@ -68,6 +70,7 @@ class Blueprint:
     links: tuple[Link, ...] = ()
     deferred: tuple[Link, ...] = ()
     fillers: Mapping[str, Filler] = field(default_factory=dict)
+    strays: Mapping[str, Key] = field(default_factory=dict)
     model: TableModel | None = None
     counters: Mapping[int, TableModel] = field(default_factory=dict)
     affinities: Mapping[int, Affinity] = field(default_factory=dict)
@@ -133,6 +136,7 @@ class Blueprint:
         """Write the blueprint to a new folder."""
         arrays = {f"key:{i}": k.hashes for i, k in enumerate(self.keys.values())}
         arrays |= {f"filler:{i}": f.avoid for i, f in enumerate(self.fillers.values())}
+        arrays |= {f"stray:{i}": k.hashes for i, k in enumerate(self.strays.values())}
         arrays |= {"guard": self.guard.rare} if self.guard else {}
         arrays |= {f"affinity:{i}:{n}": a for i, f in self.affinities.items() for n, a in f.arrays().items()}
         content = {
@@ -147,6 +151,7 @@ class Blueprint:
             "links": [link.to_json() for link in self.links],
             "deferred": [link.to_json() for link in self.deferred],
             "fillers": [[n, f.to_json()] for n, f in self.fillers.items()],
+            "strays": [[n, k.to_json()] for n, k in self.strays.items()],
             "has_model": self.model is not None,
             "counters": list(self.counters),
             "affinities": [[i, a.to_json()] for i, a in self.affinities.items()],
@@ -176,6 +181,7 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         table = replace(table, references=tuple(Reference.from_json(r) for r in head["references"]))
         keys = {n: Key.from_json(d, avoid=arrays[f"key:{i}"]) for i, (n, d) in enumerate(head["keys"])}
         fillers = {n: Filler.from_json(d, avoid=arrays[f"filler:{i}"]) for i, (n, d) in enumerate(head["fillers"])}
+        strays = {n: Key.from_json(d, avoid=arrays[f"stray:{i}"]) for i, (n, d) in enumerate(head["strays"])}
         links, deferred = (tuple(Link.from_json(d) for d in head[part]) for part in ("links", "deferred"))
         rows, numbered, steps = int(head["rows"]), dict(head["numbered"]), dict(head["steps"])
         runs = None if head["runs"] is None else Degrees.from_json(head["runs"])
@@ -187,7 +193,7 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
         raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
     return Blueprint(
         table=table, rows=rows, keys=keys, numbered=numbered, steps=steps, runs=runs, modelled=modelled, links=links,
-        deferred=deferred, fillers=fillers, guard=guard,
+        deferred=deferred, fillers=fillers, strays=strays, guard=guard,
         model=read_table_model(folder / "model", secret=secret) if has_model else None,
         counters={i: read_table_model(folder / f"count-{i}", secret=secret) for i in counted},
         affinities=affinities, knows=knows, followed=followed,
@@ -201,12 +207,21 @@ def _within(arrays: Arrays, prefix: str) -> Arrays:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for every table of one fit."""
+    """What holds for every table of one fit.
+
+    Attributes:
+        seed: of all chance.
+        k: units that must share what is kept of identifiers and text.
+        locale: of fakes.
+        paths: the reference that leads from each table to its unit.
+        orphans: by table and reference, the share of rows that point to a row which is not there, where these are kept.
+    """
 
     seed: int
     k: int
     locale: str
     paths: Mapping[str, Reference | None]
+    orphans: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     def path(self, table: Table) -> Reference | None:
         """The reference that leads from a table to its unit; None where there is none."""
@@ -238,7 +253,7 @@ def learn(
     own, earlier = units.get(table.name), contexts.tellings
     picks = _picks(tables, table)
     followed = [r for r in dict.fromkeys(table.references) if not picks.issuperset(r.columns)]
-    links = [_learn_link(tables, table, r, units, k=terms.k) for r in followed]
+    links = [_learn_link(tables, table, r, units, terms) for r in followed]
     now = leading_first(table, [link for link in links if link.reference.table in earlier], path=terms.path(table))
     later = tuple(link for link in links if link.reference.table not in earlier)
     linked = {c for link in now for c in link.reference.columns}
@@ -262,6 +277,7 @@ def learn(
         links=now,
         deferred=later,
         fillers={n: _learn_filler(tables, table, n, own, terms) for n in table.personal if n not in fresh},
+        strays=_learn_strays(tables, table, links, own, terms),
         counters=_learn_counters(table, now, contexts, units, generator, terms) if lesson else {},
         affinities=_learn_affinities(tables, table, now, contexts, units, terms) if lesson else {},
         guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), own, k=terms.k),
@@ -365,11 +381,28 @@ def _plain(table: Table, picks: set[str]) -> Table:
     return replace(table, key=(), references=(), columns=tuple(columns))
 
 
-def _learn_link(tables: Tables, table: Table, reference: Reference, units: Units, *, k: int) -> Link:
+def _learn_link(tables: Tables, table: Table, reference: Reference, units: Units, terms: Terms) -> Link:
     child = tables.columns(table.name, reference.columns).select(list(reference.columns))
     parent = tables.columns(reference.table, reference.to).select(list(reference.to))
-    needed = 1 if units.get(reference.table) is None else k  # nobody's rows may be told apart
-    return Link.learn(child, parent, reference, own=reference.table == table.name, k=needed)
+    needed = 1 if units.get(reference.table) is None else terms.k  # nobody's rows may be told apart
+    orphans = terms.orphans.get((table.name, str(reference)), 0.0)
+    return Link.learn(child, parent, reference, own=reference.table == table.name, k=needed, orphans=orphans)
+
+
+def _learn_strays(
+    tables: Tables, table: Table, links: Sequence[Link], units: Hashes | None, terms: Terms
+) -> dict[str, Key]:
+    """What makes keys of rows that are not there, by column, where the twin shall have rows that point to such."""
+    found = {}
+    for reference in [link.reference for link in links if link.orphans]:
+        for name in stray_columns(tables.schema, table, reference):
+            to = reference.to[reference.columns.index(name)]
+            child, parent = tables.columns(table.name, (name,))[name], tables.columns(reference.table, (to,))[to]
+            found[name] = learn_stray(
+                child, parent, table[name], units, k=terms.k, salt=terms.salt, locale=terms.locale,
+                limit=_largest(table[name].type), where=f"{table.name}.{name}",
+            )  # fmt: skip
+    return {name: key for name, key in found.items() if key is not None}
 
 
 def _key_parts(tables: Tables, table: Table, linked: set[str], *, k: int) -> tuple[dict[str, int], set[str], set[str]]:

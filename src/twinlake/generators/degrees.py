@@ -46,6 +46,12 @@ class Degrees:
             lows[i] = lows[i] if alone[i] else (lows[i - 1] if alone[i - 1] else int(values[bins[i - 1][-1]])) + 1
         return cls(tuple(lows), tuple(means), tuple(sizes))
 
+    @property
+    def usual(self) -> float:
+        """How many children a parent with any has on average; 0 where none has."""
+        with_any = [(m, p) for m, p in zip(self.mean, self.parents, strict=True) if m > 0]
+        return sum(m * p for m, p in with_any) / max(sum(p for _, p in with_any), 1)
+
     def draw(self, parents: int, rng: np.random.Generator) -> Counts:
         """A count for each of so many parents; shape (parents,)."""
         if not self.parents:

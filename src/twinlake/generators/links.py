@@ -1,4 +1,7 @@
-"""What is learnt of a reference: how many rows point nowhere, how many children parents have. No pairs, no values."""
+"""What is learnt of a reference: how many rows point nowhere or to no row, how many children parents have.
+
+No pairs, no values.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ class Link:
         loops: share of rows that point to themselves, where at least k do; else 0.
         single: whether no parent has more than one child.
         degrees: children of each parent, those held back left out.
+        orphans: share of rows that point to a row which is not there, where the twin shall have such rows too; else 0.
     """
 
     reference: Reference
@@ -31,9 +35,12 @@ class Link:
     loops: float
     single: bool
     degrees: Degrees
+    orphans: float = 0.0
 
     @classmethod
-    def learn(cls, child: pa.Table, parent: pa.Table, reference: Reference, *, own: bool, k: int) -> Self:
+    def learn(
+        cls, child: pa.Table, parent: pa.Table, reference: Reference, *, own: bool, k: int, orphans: float = 0.0
+    ) -> Self:
         """What to keep of a reference.
 
         Args:
@@ -42,6 +49,7 @@ class Link:
             reference: which is which.
             own: whether both are the same table.
             k: how many parents must share a count for it to be told.
+            orphans: share of rows that point to a row which is not there, and was not held back either.
         """
         pointing = child.select(list(reference.columns))
         linked = complete(pointing)
@@ -55,6 +63,7 @@ class Link:
             loops=loops / len(linked) if loops >= k else 0.0,
             single=bool(len(counts) and counts.max() <= 1 and counts.sum() >= k),
             degrees=Degrees.learn(counts, k),
+            orphans=orphans,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -65,13 +74,15 @@ class Link:
             "loops": self.loops,
             "single": self.single,
             "degrees": self.degrees.to_json(),
+            "orphan_share": self.orphans,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """The link that `to_json` wrote."""
         degrees = Degrees.from_json(data["degrees"])
-        return cls(Reference.from_json(data), data["nulls"], data["loops"], data["single"], degrees)
+        told = data["nulls"], data["loops"], data["single"], degrees, data["orphan_share"]
+        return cls(Reference.from_json(data), *told)
 
 
 def leading_first(table: Table, links: Sequence[Link], *, path: Reference | None) -> tuple[Link, ...]:

@@ -15,8 +15,9 @@ from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
 from twinlake.generators.blueprints import Blueprint
 from twinlake.generators.keys import as_numbers, from_numbers
-from twinlake.generators.links import Link
+from twinlake.generators.links import Link, complete
 from twinlake.generators.rows import repeated
+from twinlake.generators.strays import Strays, find_strays, loosened
 from twinlake.generators.trees import grow, grow_within
 from twinlake.generators.weaving import plan
 from twinlake.schema import Table
@@ -62,11 +63,22 @@ def fill_late(folder: Path, blueprint: Blueprint, tables: Mapping[str, Table], *
     rows = sum(int(pq.read_metadata(p).num_rows) for p in parts(folder, table.name))
     for link in blueprint.deferred:
         known = given | filled
+        to = pa.table(_columns(folder, tables[link.reference.table], sorted(set(link.reference.to))))
+        found = find_strays(table, link, blueprint.strays, to, rows=rows, seed=seed)
+        strays = {0: found} if found is not None and late.issuperset(link.reference.columns) else {}
+        loose, (more,) = loosened(table, (link,), strays)
         if link.reference.table == table.name:
-            filled |= _own(folder, tables[table.name], table, link, known, rows, seed=seed)
+            made = _own(folder, tables[table.name], loose, more, known, rows, seed=seed)
         else:
-            filled |= _others(folder, tables, table, link, known, rows, seed=seed)
+            made = _others(folder, tables, loose, more, known, rows, seed=seed)
+        filled |= _strayed(made, strays[0]) if strays else made
     rewrite(folder, tables[table.name], table, filled)
+
+
+def _strayed(made: Columns, strays: Strays) -> Columns:
+    """Columns of a reference, with made-up keys in some of the rows that point nowhere."""
+    nowhere = np.flatnonzero(~complete(pa.table({n: made[n] for n in strays.pools})))
+    return made | strays.fill(made, nowhere, nowhere.astype(np.uint64))
 
 
 def rewrite(

@@ -95,11 +95,13 @@ class DatabaseGenerator(Protocol):
         seed: int,
         unit: str | None = None,
         rows: Mapping[str, int] | None = None,
+        orphans: Mapping[tuple[str, str], int] | None = None,
         progress: Progress | None = None,
     ) -> "DatabaseModel":
         """Learn from real tables; raises GeneratorError or DataError where they can't be learnt from.
 
-        `unit` is the root table of the privacy unit; `rows` are those of the whole source, where a part is learnt from.
+        `unit` is the root table of the privacy unit; `rows` are those of the whole source, where a part is learnt from,
+        and `orphans` how many of them point to no row, by table and reference.
         """
         ...
 

@@ -21,17 +21,19 @@ from twinlake.generators.blueprints import Blueprint, Terms, learn, read_bluepri
 from twinlake.generators.context import Contexts
 from twinlake.generators.deals import Pairing
 from twinlake.generators.drafts import Parents
+from twinlake.generators.links import complete
 from twinlake.generators.mending import fill_late, part_keys
 from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.providers import check_locale
 from twinlake.generators.saved import read_head, write_model
 from twinlake.generators.shards import ROWS, Shard, run_shards, table_folder
+from twinlake.generators.strays import Strays, find_strays, loosened
 from twinlake.generators.weaving import Weave, Woven, plan
 from twinlake.generators.wholes import blank_repeats, hold_late, part_unique
 from twinlake.progress import Progress
 from twinlake.random import stream
 from twinlake.rules import needed, prefixes
-from twinlake.schema import Reference, Schema
+from twinlake.schema import Orphans, Reference, Schema
 from twinlake.tables import Tables, TableWriter, read_table, write_schema
 from twinlake.units import Units, unit_tables
 
@@ -62,6 +64,7 @@ class RelationalGenerator:
         seed: int,
         unit: str | None = None,
         rows: Mapping[str, int] | None = None,
+        orphans: Mapping[tuple[str, str], int] | None = None,
         progress: Progress | None = None,
     ) -> "RelationalModel":
         """Learn a whole schema.
@@ -72,6 +75,8 @@ class RelationalGenerator:
             seed: of all chance, and of the keys under which real values are hashed.
             unit: the root table of the privacy unit, which a number of rows to draw counts; None where each row is one.
             rows: how many rows each table of the source has, with those held back; as many as learnt by default.
+            orphans: how many rows of the source point to no row of it, by table and reference as text; looked at for
+                references that keep them. Where it is left out they are counted, if no row of the parent was held back.
             progress: told after every table.
 
         Raises:
@@ -81,8 +86,8 @@ class RelationalGenerator:
         check_locale(self.locale)
         _check_tables(tables.schema, self.per_table)
         ordered, paths = tables.schema.ordered(), unit_tables(tables.schema, unit)
-        terms = Terms(seed, self.k, self.locale, paths)
         contexts = Contexts(lambda name, columns: tables.columns(name, columns), {}, _shared(tables.schema, unit))
+        terms = Terms(seed, self.k, self.locale, paths, _orphans(tables, contexts, rows or {}, orphans))
         blueprints: dict[str, Blueprint] = {}
         for done, table in enumerate(ordered):
             blueprints[table.name] = learn(
@@ -181,22 +186,27 @@ class RelationalModel:
         if blueprint.public is not None or not blueprint.rows:
             _carry_over(blueprint, folder)
             return
-        weave = _weave(blueprint, contexts, scale=scale, seed=seed)
+        rows = max(1, round(scale * blueprint.rows))
+        rows = rows if blueprint.capacity is None else min(rows, blueprint.capacity)
+        strays = _strays(blueprint, contexts, rows, seed=seed)
+        weave = _weave(blueprint, contexts, strays, rows, seed=seed)
         count = len(weave.cuts) - 1
 
         def done(number: int) -> None:
             if progress is not None:
                 progress(f"sample {name}", number + 1, count)
 
-        shards = self._shards(blueprint, weave, contexts, folder, seed=seed)
+        shards = self._shards(blueprint, weave, strays, contexts, folder, seed=seed)
         run_shards(shards, blueprint=blueprint, executor=executor, done=done)
 
     def _shards(
-        self, blueprint: Blueprint, weave: Weave, contexts: Contexts, folder: Path, *, seed: int
-    ) -> Iterator[Shard]:
+        self, blueprint: Blueprint, weave: Weave, strays: Mapping[int, Strays], contexts: Contexts, folder: Path, *,
+        seed: int,
+    ) -> Iterator[Shard]:  # fmt: skip
         ruling = self._ruling(blueprint, contexts)
         for number, (start, stop) in enumerate(zip(weave.cuts[:-1], weave.cuts[1:], strict=True)):
             woven = weave.row_links(start, stop) if weave.strands else _loose(start, stop)
+            woven = _strayed(woven, strays) if strays else woven
             woven = _told(blueprint, woven, contexts) if blueprint.knows else woven
             yield Shard(
                 model=self.folder, folder=folder, table=blueprint.table.name, number=number, woven=woven,
@@ -243,13 +253,12 @@ def read_model(folder: Path, *, secret: bytes | None = None) -> RelationalModel:
     return RelationalModel(schema, blueprints, unit=unit, folder=folder, secret=secret)
 
 
-def _weave(blueprint: Blueprint, contexts: Contexts, *, scale: float, seed: int) -> Weave:
-    rows = max(1, round(scale * blueprint.rows))
-    rows = rows if blueprint.capacity is None else min(rows, blueprint.capacity)
+def _weave(blueprint: Blueprint, contexts: Contexts, strays: Mapping[int, Strays], rows: int, *, seed: int) -> Weave:
     references = [link.reference for link in blueprint.links]
-    table = replace(blueprint.table, key=blueprint.paired or blueprint.table.key)
+    table, links = loosened(blueprint.table, blueprint.links, strays)
+    parents = [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references]
     return plan(
-        table, blueprint.links, [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references],
+        replace(table, key=blueprint.paired or table.key), links, parents,
         rows=rows, seed=seed, size=ROWS, together=blueprint.together, junction=bool(blueprint.paired),
         scores=[_score(blueprint, contexts, place, seed=seed) for place in range(len(references))],
         pairings=[_pairing(blueprint, contexts, place, seed=seed) for place in range(len(references))],
@@ -280,6 +289,24 @@ def _pairing(blueprint: Blueprint, contexts: Contexts, place: int, *, seed: int)
         affinity.second.draw(contexts.of(second.table), sizes[1], rng),
         affinity.links,
     )
+
+
+def _strays(blueprint: Blueprint, contexts: Contexts, rows: int, *, seed: int) -> dict[int, Strays]:
+    """By the place of a link, the made-up keys of rows that point to a row which is not there."""
+    found = {}
+    for place, link in enumerate(blueprint.links if blueprint.strays else ()):
+        parents = contexts.read(link.reference.table, tuple(dict.fromkeys(link.reference.to)))
+        found[place] = find_strays(blueprint.table, link, blueprint.strays, parents, rows=rows, seed=seed)
+    return {place: strays for place, strays in found.items() if strays is not None}
+
+
+def _strayed(woven: Woven, strays: Mapping[int, Strays]) -> Woven:
+    """The rows, some of those that point nowhere with a made-up key."""
+    cells = {n: one(woven.columns[n]) for n in woven.columns.column_names}
+    for place, found in strays.items():
+        nowhere = np.flatnonzero(woven.parents[place] < 0)
+        cells |= found.fill(cells, nowhere, woven.numbers[nowhere])
+    return replace(woven, columns=pa.table(cells))
 
 
 def _told(blueprint: Blueprint, woven: Woven, contexts: Contexts) -> Woven:
@@ -314,6 +341,24 @@ def _hold_late(blueprint: Blueprint, folder: Path, schema: Schema, *, seed: int)
         hold_late(folder, schema, table, link.reference, rng)
     if blueprint.deferred and table.unique:
         blank_repeats(folder, table, blueprint.late)
+
+
+def _orphans(
+    tables: Tables, contexts: Contexts, rows: Mapping[str, int], told: Mapping[tuple[str, str], int] | None
+) -> dict[tuple[str, str], float]:
+    """The share of rows that point to a row which is not there, for each reference that keeps them."""
+    found = {}
+    for table in tables.schema:
+        of = rows.get(table.name, tables.rows(table.name))
+        for reference in (r for r in table.references if r.orphans is Orphans.KEEP):
+            name = table.name, str(reference)
+            if told is not None:
+                found[name] = told.get(name, 0) / max(of, 1)
+            elif rows.get(reference.table, tables.rows(reference.table)) == tables.rows(reference.table):
+                pointing = complete(tables.columns(table.name, tuple(dict.fromkeys(reference.columns))))
+                lost = pointing & (contexts.found(table.name, reference) < 0)
+                found[name] = float(lost.mean()) if len(lost) else 0.0
+    return found
 
 
 def _shared(schema: Schema, unit: str | None) -> Callable[[str, Reference], bool]:

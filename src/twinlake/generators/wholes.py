@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from twinlake.generators.arrays import emptied, one
+from twinlake.generators.arrays import emptied, one, replaced
 from twinlake.generators.mending import rewrite
 from twinlake.generators.rules import broken, distinct, repeats
 from twinlake.joining import Places, places
@@ -96,7 +96,9 @@ def hold_late(folder: Path, schema: Schema, table: Table, reference: Reference, 
     new = new if any(table[c].nullable for c in own) else kept
     changed = int((new != targets).sum())
     if changed:
-        rewrite(folder, table, table, {n: cells(n, new if table[n].nullable else kept) for n in loose})
+        at = np.flatnonzero(new != targets)
+        filled = {n: cells(n, (new if table[n].nullable else kept)[at]) for n in loose}
+        rewrite(folder, table, table, {n: replaced(one(rows[n]), at, c) for n, c in filled.items()})
     return changed
 
 

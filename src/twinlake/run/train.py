@@ -35,6 +35,7 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
                 seed=job.seed("train"),
                 unit=job.pipeline.unit,
                 rows=extract.rows,
+                orphans={(s.table, s.reference): s.rows for s in extract.orphans},
                 progress=progress,
             )
             shutil.rmtree(scratch)
