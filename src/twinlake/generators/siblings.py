@@ -38,6 +38,13 @@ class Siblings:
         """Rows without siblings."""
         return cls(np.arange(rows + 1, dtype=np.int64))
 
+    def take(self, runs: Places) -> tuple[Places, "Siblings"]:
+        """The rows of some runs, one run after the other, and where each begins among them."""
+        sizes = self.sizes[runs]
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.repeat(self.starts[:-1][runs] - starts[:-1], sizes) + np.arange(starts[-1])
+        return rows.astype(np.int64), Siblings(starts)
+
     @property
     def sizes(self) -> Places:
         """Rows of each run, shape (runs,)."""

@@ -30,6 +30,7 @@ from twinlake.generators.forest.order import (
     with_determined,
 )
 from twinlake.generators.forest.past import HEAD
+from twinlake.generators.forest.portrait import Portrait
 from twinlake.generators.forest.sequence import Sequence
 from twinlake.generators.forest.series import Series, Times
 from twinlake.generators.relations.relations import Relations
@@ -42,6 +43,10 @@ from twinlake.schema import Column, Table
 
 _TREES_IN_ALL = 1_200  # wide tables get fewer trees per column
 _ROWS_PER_TREE = 60_000
+_SEVERAL = 3  # rows of a unit, from which on its leaves are counted so
+_SHARE = 0.5  # of units that a tree grows from then
+_JUDGED = 200_000  # rows of sequences that are judged while learning
+_POOL = 2  # drawn sequences for each real one
 
 
 class Preset(StrEnum):
@@ -128,8 +133,11 @@ class Forest:
             codes = series.seen(every, times, siblings, rows)
         steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, learnt.given, series, rng)
         model = ForestModel(relations, tuple(codings), learnt.names, steps, series=series)
-        refined = self.preset == Preset.QUALITY and len(codes) and series is None
-        return self._refined(model, codes, ids[rows], rng) if refined else model
+        if not len(codes):
+            return model
+        if series is not None and siblings is not None:
+            return self._judged(model, every, times, context, siblings, ids, rng)
+        return self._refined(model, codes, ids[rows], rng) if self.preset == Preset.QUALITY else model
 
     def _steps(
         self, codes: Codes, units: Ints, codings: list[Coding], given: int, series: Series | None,
@@ -140,7 +148,7 @@ class Forest:
         if not len(codes):
             return tuple(Step(i) for i in drawn)
         shared = information(codes, rng, list(drawn))
-        growth = self._growth(int(units.max()) + 1, len(drawn))
+        growth = self._growth(int(units.max()) + 1, len(codes), len(drawn))
         order = [given + i for i in learning_order(shared[:, drawn], [codings[i].size for i in drawn])]
         apart = set() if series is None else {*series.order, *series.flags.values()}
         free = [c for c in order if c not in apart]
@@ -163,12 +171,40 @@ class Forest:
         with ThreadPoolExecutor(_threads()) as pool:
             return tuple(pool.map(step, range(len(order))))
 
-    def _growth(self, units: int, columns: int) -> Growth:
-        """Fewer trees for wide tables, smaller leaves for small ones, never below k units; bounded in rows."""
+    def _growth(self, units: int, rows: int, columns: int) -> Growth:
+        """Fewer trees for wide tables, smaller leaves for small ones, never below k units; bounded in rows.
+
+        Where units have several rows each, leaves are as small and samples as large as k units allow: a leaf of so
+        many units holds many more rows.
+        """
         trees = min(self.trees, max(4, _TREES_IN_ALL // max(columns, 1)))
-        leaf = max(self.k, min(self.min_leaf, round(units * self.share) // 20))
+        if rows >= _SEVERAL * units:
+            return Growth(trees, _SHARE, self.k, self.depth, self.penalty, self.groups, self.smoothing)
+        leaf = max(self.k, min(self.min_leaf, round(units * self.share) // 60))
         share = min(self.share, max(_ROWS_PER_TREE / max(units, 1), 0.01))
         return Growth(trees, share, leaf, self.depth, self.penalty, self.groups, self.smoothing)
+
+    def _judged(
+        self, model: ForestModel, codes: Codes, times: Times | None, context: pa.Table | None, siblings: Siblings,
+        units: Ints, rng: np.random.Generator,
+    ) -> ForestModel:  # fmt: skip
+        """The model with a judge of whole sequences, however they came about."""
+        assert model.series is not None  # only sequences are judged so
+        runs = rng.permutation(len(siblings.sizes))
+        runs = runs[: max(1, int(np.searchsorted(np.cumsum(siblings.sizes[runs]), _JUDGED)))]
+        at, some = siblings.take(np.sort(runs))
+        series, beside = model.series, None if context is None else context.take(pa.array(at))
+        portrait = Portrait.of(series.past, codes, {*series.order, *series.flags.values()})
+        now = np.zeros(len(at), np.int32) if times is None else series.told(times.now[at], times.valid[at])
+        real = portrait.draw(codes[at], now, some)
+        drawn = []
+        for _ in range(2 * _POOL):
+            made = np.asfortranarray(codes[at])
+            drawn.append(portrait.draw(made, series.told(*model.follow(series, made, beside, some, rng)), some))
+        kept, most = _thinned(unit_ids(units[at[some.starts[:-1]]].astype(np.uint64), len(real)), rng)
+        boosting = Boosting(min_leaf=most * Boosting().min_leaf, pool=_POOL)
+        judge = discriminate(real[kept], np.concatenate(drawn), boosting, rng=rng)
+        return replace(model, judge=judge, series=replace(series, portrait=portrait))
 
     def _refined(self, model: ForestModel, codes: Codes, units: Ints, rng: np.random.Generator) -> ForestModel:
         some, most = _thinned(units, rng)

@@ -12,13 +12,16 @@ from twinlake.errors import GeneratorError
 from twinlake.generators.forest.bag import Bag
 from twinlake.generators.forest.coding import Coding
 from twinlake.generators.forest.discriminator import MOST_DRAWS, Discriminator
-from twinlake.generators.forest.series import Series
+from twinlake.generators.forest.series import Flags, Series
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.saved import Arrays, read_arrays, write_model
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes, alphabet_from_json
+from twinlake.generators.states.census import Ints
 from twinlake.schema import Table
 from twinlake.tables import ROWS_PER_GROUP
+
+_MOST_SEQUENCES = 8  # times a sequence is judged at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +99,33 @@ class ForestModel:
     def _followed(
         self, series: Series, rows: int, context: pa.Table | None, siblings: Siblings, rng: np.random.Generator
     ) -> pa.Table:
-        """Sequences of rows."""
+        """Sequences of rows; those that the judge does not keep are drawn again, some times at most."""
         if not rows:
             return self.table.arrow.empty_table()
         codes = self._given(context, 0, rows)
+        ticks, valid = self.follow(series, codes, context, siblings, rng)
+        waiting = np.arange(len(siblings.sizes))
+        for _ in range(_MOST_SEQUENCES):
+            if self.judge is None or series.portrait is None or not len(waiting):
+                break
+            at, again = siblings.take(waiting)
+            portraits = series.portrait.draw(codes[at], series.told(ticks[at], valid[at]), again)
+            waiting = waiting[~self.judge.keeps(portraits, rng)]
+            at, again = siblings.take(waiting)
+            new, beside = np.asfortranarray(codes[at]), None if context is None else context.take(pa.array(at))
+            ticks[at], valid[at] = self.follow(series, new, beside, again, rng)
+            codes[at] = new
+        return self.relations.restore(series.rolled(self._cells(codes, rng), codes, (ticks, valid)))
+
+    def follow(
+        self, series: Series, codes: Codes, context: pa.Table | None, siblings: Siblings, rng: np.random.Generator
+    ) -> tuple[Ints, Flags]:
+        """Draw sequences beside the context's codes, in place; see `Series.fill`."""
         steps = {step.target: step for step in self.steps}
-        moments = series.fill(
+        return series.fill(
             codes, siblings, list(steps), lambda column, now: steps[column].draw(now, rng),
             context=context, codings=self.codings, rng=rng,
         )  # fmt: skip
-        return self.relations.restore(series.rolled(self._cells(codes, rng), codes, moments))
 
     def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """Fill the columns after the context's; rows that the judge does not keep are drawn again."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from twinlake.generators.arrays import one
 from twinlake.generators.forest.coding import Coding
 from twinlake.generators.forest.past import BEGUN, LEFT, Memory, Past
+from twinlake.generators.forest.portrait import Portrait
 from twinlake.generators.forest.sequence import FIRST, GAP, HEAP, REPEAT, Forced, Sequence
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes, alphabet_from_json
@@ -36,6 +37,7 @@ class Series:
         moments: how values of the order column are coded; None where there is none.
         rooms: how what is left up to the ceiling is coded; None where there is none.
         gaps: how steps are coded; None where there are none.
+        portrait: what of whole sequences is judged; None where they are kept as they are drawn.
     """
 
     sequence: Sequence
@@ -44,6 +46,7 @@ class Series:
     moments: Coding | None = None
     rooms: Coding | None = None
     gaps: Coding | None = None
+    portrait: Portrait | None = None
 
     @classmethod
     def learn(
@@ -170,6 +173,12 @@ class Series:
             codes[rows] = now[:, : self.past.at]
         return clock.ticks, clock.valid
 
+    def told(self, ticks: Ints, valid: Flags) -> Codes:
+        """Codes of values of the order column, all 0 where there is none."""
+        if self.moments is None:
+            return np.zeros(len(ticks), np.int32)
+        return self.moments.encode(self.sequence.ruler.write(ticks, valid))
+
     def rolled(self, drawn: pa.Table, codes: Codes, moments: tuple[Ints, Flags]) -> pa.Table:
         """Drawn rows as rows of the table; see `Sequence.roll`."""
         repeated = {}
@@ -185,6 +194,7 @@ class Series:
             "past": self.past.to_json(),
             "forced": [f.to_json() for several in self.forced.values() for f in several],
             "moments": None if self.moments is None else self.moments.alphabet.to_json(),
+            "portrait": None if self.portrait is None else self.portrait.to_json(),
             "rooms": None if self.rooms is None else self.rooms.alphabet.to_json(),
         }
 
@@ -198,7 +208,8 @@ class Series:
         for found in data["forced"]:
             forced[found["target"]] = (*forced.get(found["target"], ()), Forced(**found))
         series = cls(Sequence.from_json(data["sequence"]), Past.from_json(data["past"]), forced, moments, rooms)
-        return replace(series, gaps=codings[series.order[-1]] if series.order else None)
+        portrait = None if data["portrait"] is None else Portrait.from_json(data["portrait"])
+        return replace(series, gaps=codings[series.order[-1]] if series.order else None, portrait=portrait)
 
 
 @dataclass(frozen=True, slots=True)
