@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from twinlake.generators.affinity import Affinity, Side
-from twinlake.generators.classes import Coded, Tree
+from twinlake.generators.classes import Classes, Coded, Tree
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
 from twinlake.schema import Column, Reference, Schema, Table
@@ -206,6 +206,17 @@ def test_ties_of_few_units_are_not_kept(strays: int, kept: bool) -> None:
     likely = found.links / found.links.sum(axis=1, keepdims=True).clip(1e-9)
     chance = likely[np.ix_(there[region == "r0"], np.unique(bought[category == "c1"]))].sum(axis=1).mean()
     assert chance > 0.25 if kept else chance < 0.001
+
+
+def test_a_tree_needs_no_column_that_says_the_same_in_other_words() -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 8, 2000)
+    names = {f"name{i}": np.char.add(f"w{i}-", rng.permutation(8)[kind].astype(str)) for i in range(5)}
+    coded = Coded.learn(pa.table(names), 2000, None, k=10)
+    targets = rng.normal(size=(8, 3))[kind] + rng.normal(size=(2000, 3))
+    tree = Tree.learn(coded, targets, np.ones(2000), None, least=10, most=64, k=10)
+    assert len(Classes.of(coded, tree, np.eye(tree.size)).columns) == 1
+    assert tree.size >= 8
 
 
 def test_a_leaf_that_few_units_reach_is_cut_off() -> None:

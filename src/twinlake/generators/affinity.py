@@ -31,6 +31,7 @@ _CELL = 20  # rows for each class of second parents, in units of k
 _LEAVES = (1, 8, 64)
 _GROUPS = (2, 4, 8, 16, 24, 32)
 _FEWEST = 200  # rows from which on anything is learnt
+_NEAR = 1e-3  # of the links of neighbours in a tree, at the first step
 _ELSE = 0.02  # share of links that may go anywhere, when numbers are tried
 _GAIN = 0.002  # log-likelihood for each row, of rows not learnt from, that classes must add
 
@@ -262,9 +263,23 @@ def _learnt(lesson: _Lesson, most: int, groups: int, rng: np.random.Generator) -
     tree = lesson.classes()
     known = lesson.leaves(*lesson.histograms(tree), most)
     blocks = _Blocks.learn(lesson, tree, known, groups, rng)
-    lead = Classes(lesson.known.columns, lesson.known.alphabets, known, _even(blocks.parents))
-    second = Classes(lesson.seen.columns, lesson.seen.alphabets, tree, np.eye(tree.size))
-    return lead, second, np.round(blocks.links, 3)
+    lead = Classes.of(lesson.known, known, _even(blocks.parents))
+    second = Classes.of(lesson.seen, tree, np.eye(tree.size))
+    return lead, second, _beside(blocks.links, tree)
+
+
+def _beside(links: Floats, tree: Tree) -> Floats:
+    """Links with a trace of those to leaves that are near in the tree, the nearer the more.
+
+    Where a twin has too few parents of a class, its links go to classes that are alike.
+    """
+    found, weight = links.copy(), _NEAR
+    for nodes in tree.ancestors():
+        sizes = np.bincount(nodes).clip(1)
+        means = np.stack([np.bincount(nodes, weights=row[:-1]) / sizes for row in links])
+        found[:, :-1] += weight * means[:, nodes]
+        weight /= 10
+    return np.asarray(found.round(9), dtype=np.float64)
 
 
 def _sampled(lead: Side, order: Ints, most: int) -> Ints:

@@ -3,9 +3,9 @@
 Trees are learnt by scikit-learn and kept as plain arrays. No leaf stands for fewer than k rows or units.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,14 @@ from twinlake.generators.states.census import Ints, count_units, shared_ids
 from twinlake.hashing import Hashes
 from twinlake.schema import Column
 
+if TYPE_CHECKING:
+    from sklearn.tree import DecisionTreeRegressor
+
 Floats = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]
 
+_FEW = (1, 2, 3, 4, 6, 8)  # columns of a tree, if they do
+_NEARLY = 0.98  # of what all columns explain, for fewer to do
 _STATES = 12  # of a column of labels that are told apart by the targets of a tree
 _WIDTH = 48  # columns of targets at most: those of a table's own columns come first
 
@@ -96,15 +101,13 @@ class Tree:
         """
         if not coded.columns or most < 2 or len(targets) < 2 * least or not targets.shape[1]:
             return cls.stump()
-        from sklearn.tree import DecisionTreeRegressor
-
         lines = tuple(_line(a, coded.codes[:, i], targets, weights) for i, a in enumerate(coded.alphabets))
         places = _places(lines, coded.codes)
-        model = DecisionTreeRegressor(min_samples_leaf=max(least, 1), max_leaf_nodes=most, random_state=0)
-        found = model.fit(places, targets, sample_weight=weights).tree_
+        columns, model = _fitted(places, targets, weights, least=least, most=most)
+        found = model.tree_
         left, right = found.children_left.astype(np.int64), found.children_right.astype(np.int64)
-        left, right = _pruned(left, right, model.apply(places), shared_ids(units), k=k)
-        return cls._compact(lines, found.feature.astype(np.int64), found.threshold, left, right)
+        left, right = _pruned(left, right, model.apply(places[:, columns]), shared_ids(units), k=k)
+        return cls._compact(lines, columns[np.maximum(found.feature, 0)], found.threshold, left, right)
 
     @classmethod
     def stump(cls) -> Self:
@@ -131,6 +134,16 @@ class Tree:
     def size(self) -> int:
         """How many leaves."""
         return int(self.leaf.max()) + 1
+
+    def ancestors(self) -> Iterator[Ints]:
+        """For each leaf the node above it, then the node above that, until all are the first one; shape (leaves,)."""
+        above = np.zeros(len(self.leaf), dtype=np.int64)
+        inner = np.flatnonzero(self.leaf < 0)
+        above[self.left[inner]] = above[self.right[inner]] = inner
+        at = np.flatnonzero(self.leaf >= 0)  # leaves are numbered in the order of nodes
+        while at.any():
+            at = above[at]
+            yield at
 
     def leaves(self, codes: Codes) -> Ints:
         """The leaf of each row, shape (rows,); `codes` has shape (rows, columns)."""
@@ -160,6 +173,16 @@ class Classes:
     alphabets: tuple[Alphabet, ...]
     tree: Tree
     shares: Floats
+
+    @classmethod
+    def of(cls, coded: Coded, tree: Tree, shares: Floats) -> Self:
+        """Classes by a tree over some of the columns: only these need to be known."""
+        used = np.unique(tree.feature[tree.feature >= 0])
+        feature = np.where(tree.feature >= 0, np.searchsorted(used, tree.feature), -1)
+        return cls(
+            tuple(coded.columns[i] for i in used), tuple(coded.alphabets[i] for i in used),
+            replace(tree, lines=tuple(tree.lines[i] for i in used), feature=feature), shares,
+        )  # fmt: skip
 
     @property
     def size(self) -> int:
@@ -209,6 +232,34 @@ def _codes(columns: list[tuple[str, Alphabet]], told: pa.Table, rows: int) -> Co
 
 def _places(lines: tuple[Floats, ...], codes: Codes) -> npt.NDArray[np.float32]:
     return np.column_stack([line[codes[:, i]] for i, line in enumerate(lines)]).astype(np.float32)
+
+
+def _fitted(
+    places: npt.NDArray[np.float32], targets: Floats, weights: Floats, *, least: int, most: int
+) -> tuple[Ints, "DecisionTreeRegressor"]:
+    """A tree over few of the columns that tells nearly as much as one over all, and which these are.
+
+    Columns that say the same in other words agree less well in a twin: a leaf that needs many of them may be empty.
+    """
+    from sklearn.base import clone
+    from sklearn.tree import DecisionTreeRegressor
+
+    model = DecisionTreeRegressor(min_samples_leaf=max(least, 1), max_leaf_nodes=most, random_state=0)
+    whole = clone(model).fit(places, targets, sample_weight=weights)
+    order = np.argsort(-whole.feature_importances_, kind="stable")
+    for columns in (np.sort(order[:few]) for few in _FEW if few < len(order)):
+        found = clone(model).fit(places[:, columns], targets, sample_weight=weights)
+        if _explained(found) >= _NEARLY * _explained(whole):
+            return columns, found
+    return np.arange(places.shape[1]), whole
+
+
+def _explained(model: "DecisionTreeRegressor") -> float:
+    """How much less targets vary within the leaves than in all."""
+    tree = model.tree_
+    leaves = tree.children_left < 0
+    mass = tree.weighted_n_node_samples * tree.impurity
+    return float(mass[0] - mass[leaves].sum())
 
 
 def _standard(values: Floats) -> Floats:

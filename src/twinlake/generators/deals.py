@@ -133,6 +133,8 @@ def settled(
     """
     spread = _held(np.append(lead[0], len(links) - 1), np.diff(lead[1], prepend=0, append=rows), len(links))
     shares = np.where(links.sum(axis=1, keepdims=True) > 0, links, links.sum(axis=0))
+    there = np.append(np.bincount(second[0], minlength=links.shape[1] - 1) > 0, True)
+    shares = shares * there + 1e-12
     picked = (shares / shares.sum(axis=1, keepdims=True) * spread[:, None]).sum(axis=0)[:-1]
     if not picked.sum():
         return second[1]
@@ -150,8 +152,11 @@ def _swapped(degrees: Counts, classes: Places, wanted: npt.NDArray[np.float64]) 
         gap = min(over[most], -over[least])
         giver, taker = _fitting(degrees, members[most], members[least], gap)
         moved = int(degrees[giver] - degrees[taker]) if giver >= 0 else 0
-        if gap < 1 or not 0 < moved < 2 * gap:
+        if gap < 1:
             break
+        if not 0 < moved < 2 * gap:
+            over[[most, least]] = 0  # these can do no better
+            continue
         degrees[[giver, taker]] = degrees[[taker, giver]]
         over[[most, least]] += (-moved, moved)
     return degrees

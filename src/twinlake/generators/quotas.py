@@ -7,7 +7,7 @@ Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _TURNS = 1_000
-_SLACK = 1e-6  # share of independence that is mixed in, so that any sums can be met
+_SLACK = 1e-8  # share of independence that is mixed in, so that any sums can be met
 
 
 def quotas(like: Floats, rows: Counts, columns: Counts) -> Counts:
