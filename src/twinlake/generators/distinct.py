@@ -84,8 +84,10 @@ def _tried(draft: Draft, columns: Sequence[str], places: Places, name: str, new:
 
 def _taken(rows: pa.Table, columns: Sequence[str], places: Places) -> Mask:
     """Whether another row has the values of the rows at some places, of which the first may keep them."""
-    order = np.concatenate([np.setdiff1d(np.arange(rows.num_rows), places), places])
-    return repeated(rows.take(pa.array(order)), columns)[-len(places) :] if len(places) else np.zeros(0, np.bool_)
+    others = np.ones(rows.num_rows, np.bool_)
+    others[places] = False
+    order = np.concatenate([np.flatnonzero(others), places])
+    return repeated(rows.select(list(columns)).take(pa.array(order)), columns)[len(order) - len(places) :]
 
 
 def _counted_on(cells: pa.Array, steps: npt.NDArray[np.int64]) -> pa.Array:
