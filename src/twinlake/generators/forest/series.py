@@ -274,18 +274,18 @@ class _Clock:
         if series.moments is None or column != series.order[-1]:
             return
         begun = bool(now[0, series.past.at + BEGUN])  # all rows of a call stand at the same step
+        heap, heaped = self._heap(now, rows, begun=begun)
         ticks, valid = self._moved(now, rows, begun=begun)
         for _ in range(_REDRAWS):
-            over = self._over(ticks, rows)
+            over = self._over(ticks, rows, heaped)
             if not len(over):
                 break
-            again, target = np.asfortranarray(now[over]), series.order[-1 if begun else -2]
-            again[:, target] = self._draw(target, again)
-            now[over, target] = again[:, target]
-            ticks[over], valid[over] = self._moved(again, rows[over], begun=begun)
+            self._again(now, over, begun=begun)
+            ticks[over], valid[over] = self._moved(now[over], rows[over], begun=begun)
         if self._ceiling is not None:
             ticks = np.minimum(ticks, self._ceiling[rows])
-        ticks, valid = self._heaped(now, rows, ticks, valid, begun=begun)
+        ticks, valid = np.where(heaped, heap, ticks), valid | heaped
+        self._put_right(now, rows, ticks, heaped, begun=begun)
         self.ticks[rows], self.valid[rows] = ticks, valid
         now[:, series.past.moved] = valid & self.valid[rows - 1] & (ticks != self.ticks[rows - 1]) if begun else 0
         now[:, series.past.moment] = series.moments.encode(series.sequence.ruler.write(ticks, valid))
@@ -300,25 +300,41 @@ class _Clock:
             return self.ticks[rows - 1] + np.maximum(moved, 0), self.valid[rows - 1] & there
         return (moved if series.sequence.floor is None else self._floor[rows] + np.maximum(moved, 0)), there
 
-    def _heaped(self, now: Codes, rows: Ints, ticks: Ints, valid: Flags, *, begun: bool) -> tuple[Ints, Flags]:
-        """The same, but the value that stands out where one was drawn and can be; the step is put right."""
+    def _heap(self, now: Codes, rows: Ints, *, begun: bool) -> tuple[Ints, Flags]:
+        """The value that stands out, where one was drawn and can be; where it can't, a step is drawn after all."""
         series, sequence = self._series, self._series.sequence
         if not sequence.heaps:
-            return ticks, valid
+            return np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_)
         heap, drawn = sequence.ruler.read(self._codings[series.order[0]].decode(now[:, series.order[0]], self._rng))
         former = self.ticks[rows - 1] if begun else self._floor[rows]
-        drawn &= (heap >= former) | (not begun and sequence.floor is None)
-        drawn &= self.valid[rows - 1] | (not begun)
+        can = (heap >= former) | (not begun and sequence.floor is None)
+        can &= self.valid[rows - 1] | (not begun)
         if self._ceiling is not None:
-            drawn &= heap <= self._ceiling[rows]
-        ticks, valid = np.where(drawn, heap, ticks), valid | drawn
-        ruler, column = (sequence.gap_ruler, -1) if begun else (sequence.first_ruler, -2)
-        put = self._codings[series.order[column]].encode(ruler.write(ticks - former, valid))
-        now[drawn, series.order[column]] = put[drawn]
-        return ticks, valid
+            can &= heap <= self._ceiling[rows]
+        if len(lost := np.flatnonzero(drawn & ~can)):
+            none = self._codings[series.order[0]].encode(pa.nulls(1, sequence.ruler.type))
+            now[lost, series.order[0]] = none[0]
+            self._again(now, lost, begun=begun)
+        return heap, drawn & can
 
-    def _over(self, ticks: Ints, rows: Ints) -> Ints:
-        return np.flatnonzero(ticks > self._ceiling[rows]) if self._ceiling is not None else np.zeros(0, np.int64)
+    def _again(self, now: Codes, places: Ints, *, begun: bool) -> None:
+        """Draw the step, or the beginning, of some rows again."""
+        again, target = np.asfortranarray(now[places]), self._series.order[-1 if begun else -2]
+        now[places, target] = self._draw(target, again)
+
+    def _put_right(self, now: Codes, rows: Ints, ticks: Ints, heaped: Flags, *, begun: bool) -> None:
+        """The step of rows that hold a value that stands out."""
+        if not heaped.any():
+            return
+        sequence, column = self._series.sequence, self._series.order[-1 if begun else -2]
+        ruler = sequence.gap_ruler if begun else sequence.first_ruler
+        former = self.ticks[rows - 1] if begun else self._floor[rows]
+        now[heaped, column] = self._codings[column].encode(ruler.write((ticks - former)[heaped], heaped[heaped]))
+
+    def _over(self, ticks: Ints, rows: Ints, heaped: Flags) -> Ints:
+        if self._ceiling is None:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero((ticks > self._ceiling[rows]) & ~heaped)
 
 
 def _forced(sequence: Sequence, past: Past, place: dict[str, int], codings: Several[Coding]) -> Iterator[Forced]:
