@@ -20,6 +20,7 @@ from twinlake.errors import GeneratorError, ModelError
 from twinlake.generators.protocols import DatabaseGenerator
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
+from twinlake.generators.rows import nearest_free
 from twinlake.hashing import hash_rows
 from twinlake.schema import Column, Kind, Reference, Schema, Table
 from twinlake.tables import Tables, file_hash
@@ -472,3 +473,10 @@ def test_which_row_of_a_public_table_is_referred_to_is_learnt(tmp_path):
     assert abs(shares["north"] / len(drawn) - 0.75) < 0.03
     assert set(shares) == {"north", "south", "attic"}
     assert {row["days"] for row in drawn if row["ward"] == "south"} == {9}
+
+
+def test_a_key_that_repeats_takes_the_nearest_value_that_occurs_but_not_in_its_group() -> None:
+    values, groups = np.array([2000, 2000, 2001, 1990, 2000]), np.array([1, 1, 1, 2, 3], np.uint64)
+    assert nearest_free(values, groups, np.array([1])).tolist() == [2000, 1990, 2001, 1990, 2000]
+    full = np.array([5, 5]), np.array([1, 1], np.uint64)
+    assert nearest_free(*full, np.array([1])).tolist() == [5, 5]

@@ -159,23 +159,25 @@ def _draws_key(blueprint: Blueprint) -> bool:
 
 
 def _apart(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """Rows of which few have the same key: repeats take another row's value, then the next free one."""
+    """Rows of which few have the same key: repeats take other rows' values, then the nearest that occurs, or the next."""
     if not _draws_key(blueprint):
         return rows
     table, key = blueprint.table, blueprint.table.key
     drawn = [c for c in key if c in blueprint.modelled]
     loose = [c for c in drawn if c != table.order_by] or drawn
     moved = next((c for c in reversed(loose) if c in blueprint.steps), loose[-1])
-    for _ in range(_REDRAWS):
+    for turn in range(_REDRAWS * len(loose)):
         repeats = np.flatnonzero(repeated(rows, key))
         if not len(repeats):
             return rows
-        values = one(rows[moved])
+        name = loose[turn % len(loose)]
+        values = one(rows[name])
         other = values.take(pa.array(rng.integers(0, len(values), len(repeats))))
-        rows = _with(rows, moved, replaced(values, repeats, other))
+        rows = _with(rows, name, replaced(values, repeats, other))
     if moved in blueprint.steps:
         rest = hash_rows(rows.select([c for c in key if c != moved]))
-        free = next_free(as_numbers(rows[moved]), rest, step=blueprint.steps[moved])
+        near = nearest_free(as_numbers(rows[moved]), rest, np.flatnonzero(repeated(rows, key)))
+        free = next_free(near, rest, step=blueprint.steps[moved])
         rows = _with(rows, moved, from_numbers(free, rows[moved].type))
     return rows
 
@@ -183,6 +185,27 @@ def _apart(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa
 def repeated(rows: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Whether an earlier row has the same key; shape (rows,)."""
     return np.asarray(pd.Series(hash_rows(rows.select(list(key)))).duplicated().to_numpy())
+
+
+def nearest_free(values: Integers, groups: Hashes, places: npt.NDArray[np.int64]) -> Integers:
+    """Values of which those at some places take the nearest one that occurs, but not in their group.
+
+    Args:
+        values: whole numbers, shape (n,).
+        groups: the group of each value.
+        places: of the values that are to move; one for which no value is left stays.
+    """
+    moved, known = values.copy(), np.unique(values)
+    asked = np.isin(groups, groups[places])
+    used: dict[int, set[int]] = {}
+    for group, value in zip(groups[asked].tolist(), values[asked].tolist(), strict=True):
+        used.setdefault(group, set()).add(value)
+    for place in places.tolist():
+        taken, there = used[int(groups[place])], np.argsort(np.abs(known - values[place]), kind="stable")
+        if (free := next((int(known[i]) for i in there if int(known[i]) not in taken), None)) is not None:
+            moved[place] = free
+            taken.add(free)
+    return moved
 
 
 def next_free(values: Integers, groups: Hashes, *, step: int) -> Integers:
