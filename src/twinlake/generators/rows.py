@@ -159,7 +159,7 @@ def _draws_key(blueprint: Blueprint) -> bool:
 
 
 def _apart(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
-    """Rows of which few have the same key: repeats take other rows' values, then the nearest that occurs, or the next."""
+    """Rows of which few have the same key: repeats take values of other rows, then the nearest that occurs."""
     if not _draws_key(blueprint):
         return rows
     table, key = blueprint.table, blueprint.table.key
