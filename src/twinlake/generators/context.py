@@ -57,7 +57,7 @@ class Contexts:
         if table not in self._known:
             own = self.tellings[table]
             columns = dict(zip(own.columns, self.read(table, own.columns).columns, strict=True)) if own.columns else {}
-            columns |= self._joined(own.links, {r: self.found(table, r) for r in own.links})
+            columns = _added(columns, self._joined(own.links, {r: self.found(table, r) for r in own.links}))
             self._known[table] = pa.table(dict(list(columns.items())[:MOST]))
         return self._known[table]
 
@@ -91,7 +91,7 @@ class Contexts:
     def leading(self, table: str, lead: Reference) -> pa.Table:
         """All that is known of each row of the leading parent of a table."""
         own, counted = self.of(lead.table), self.children_of(lead.table, before=table)
-        return pa.table([*own.columns, *counted.columns], names=[*own.column_names, *counted.column_names])
+        return pa.table(_added(_columns(own), _columns(counted)))
 
     def beside(self, table: str, links: Iterable[Reference], at: Mapping[Reference, Places]) -> pa.Table:
         """The context of rows whose parents have these places, the leading reference first."""
@@ -99,7 +99,7 @@ class Contexts:
         columns = self._joined(links, at)
         if links:
             counted = self.children_of(links[0].table, before=table)
-            columns |= {n: _taken(counted[n], at[links[0]]) for n in counted.column_names}
+            columns = _added(columns, {n: _taken(counted[n], at[links[0]]) for n in counted.column_names})
         return pa.table(columns)
 
     def _joined(self, links: tuple[Reference, ...], at: Mapping[Reference, Places]) -> dict[str, pa.ChunkedArray]:
@@ -133,6 +133,20 @@ def summed(rows: pa.Table, at: Places, parents: int) -> dict[str, pa.Array]:
         np.maximum.at(high, at[there], values[there])
         for kind, sums in (("mean", total / np.maximum(held, 1)), ("lowest", low), ("highest", high)):
             found[f"{kind} {name}"] = pa.array(sums, mask=held == 0)
+    return found
+
+
+def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _added(columns: Mapping[str, pa.ChunkedArray], more: Mapping[str, pa.ChunkedArray]) -> dict[str, pa.ChunkedArray]:
+    """All columns; those of `more` whose name is taken get a mark."""
+    found = dict(columns)
+    for name, cells in more.items():
+        while name in found:
+            name += "'"
+        found[name] = cells
     return found
 
 
