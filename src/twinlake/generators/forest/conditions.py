@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.forest.limit import Limit, impossible, plain
-from twinlake.generators.forest.model import ForestModel, Step
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.narrow import Narrow
 from twinlake.generators.forest.predicate import Predicate
+from twinlake.generators.forest.step import Step
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes
 from twinlake.random import stream

@@ -18,7 +18,7 @@ from twinlake.generators.forest.bag import Bag, Growth, Looks, Target
 from twinlake.generators.forest.coding import MANY, Coding
 from twinlake.generators.forest.discriminator import MOST_REAL, Boosting, discriminate
 from twinlake.generators.forest.likeness import likeness
-from twinlake.generators.forest.model import ForestModel, Step, blank
+from twinlake.generators.forest.model import ForestModel, blank
 from twinlake.generators.forest.order import (
     bins,
     determined,
@@ -33,6 +33,7 @@ from twinlake.generators.forest.past import HEAD
 from twinlake.generators.forest.portrait import Portrait
 from twinlake.generators.forest.sequence import Sequence
 from twinlake.generators.forest.series import Series, Times
+from twinlake.generators.forest.step import Step
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes, encode, learn_alphabet

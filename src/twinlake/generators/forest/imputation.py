@@ -16,8 +16,9 @@ from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
 from twinlake.generators.forest.likelihood import Likelihood
 from twinlake.generators.forest.limit import plain
-from twinlake.generators.forest.model import ForestModel, Step
+from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.narrow import Narrow
+from twinlake.generators.forest.step import Step
 from twinlake.generators.relations.kinds import Gap, Linear, Part, Relation, Whole
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.states.alphabet import Codes

@@ -13,6 +13,7 @@ from twinlake.generators.forest.bag import Bag
 from twinlake.generators.forest.coding import Coding
 from twinlake.generators.forest.discriminator import MOST_DRAWS, Discriminator
 from twinlake.generators.forest.series import Flags, Series
+from twinlake.generators.forest.step import Step
 from twinlake.generators.relations.relations import Relations
 from twinlake.generators.saved import Arrays, read_arrays, write_model
 from twinlake.generators.siblings import Siblings
@@ -22,24 +23,6 @@ from twinlake.schema import Table
 from twinlake.tables import ROWS_PER_GROUP
 
 _MOST_SEQUENCES = 8  # times a sequence is judged at most
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one column is drawn: by a bag, by looking up the state of another column, or as its only state."""
-
-    target: int
-    bag: Bag | None = None
-    source: int | None = None
-    table: Codes | None = None
-
-    def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
-        """A state for each row of `codes`, shape (rows,)."""
-        if self.bag is not None:
-            return self.bag.draw(codes, rng)
-        if self.source is not None and self.table is not None:
-            return self.table[codes[:, self.source]]
-        return np.zeros(len(codes), np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +104,7 @@ class ForestModel:
         self, series: Series, codes: Codes, context: pa.Table | None, siblings: Siblings, rng: np.random.Generator
     ) -> tuple[Ints, Flags]:
         """Draw sequences beside the context's codes, in place; see `Series.fill`."""
-        steps = {step.target: step for step in self.steps}
-        return series.fill(
-            codes, siblings, list(steps), lambda column, now: steps[column].draw(now, rng),
-            context=context, codings=self.codings, rng=rng,
-        )  # fmt: skip
+        return series.fill(codes, siblings, self.steps, context=context, codings=self.codings, rng=rng)
 
     def draw(self, codes: Codes, rng: np.random.Generator) -> Codes:
         """Fill the columns after the context's; rows that the judge does not keep are drawn again."""
@@ -195,14 +174,14 @@ class ForestModel:
     def read(cls, folder: Path, head: Mapping[str, Any]) -> Self:
         """The model that `save` wrote."""
         arrays = read_arrays(folder)
+        codings = tuple(
+            Coding(alphabet_from_json(a), arrays.get(f"ranks-{i:05d}")) for i, a in enumerate(head["alphabets"])
+        )
         steps = []
         for i, step in enumerate(head["steps"]):
             mine = _under(arrays, f"{i:05d}-")
             table = mine.pop("table", None)
             steps.append(Step(step["target"], Bag(**mine) if mine else None, step["source"], table))
-        codings = tuple(
-            Coding(alphabet_from_json(a), arrays.get(f"ranks-{i:05d}")) for i, a in enumerate(head["alphabets"])
-        )
         judge = _under(arrays, "judge-")
         return cls(
             Relations.from_json(head["relations"]), codings, tuple(head["context"]), tuple(steps),

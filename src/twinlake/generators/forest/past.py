@@ -167,12 +167,17 @@ class Memory:
         """The rows at this step, shape (count,)."""
         return np.asarray(self.starts[: self.count] + self.step)
 
+    @property
+    def left(self) -> Ints:
+        """How many rows follow those at this step, shape (count,)."""
+        return np.asarray(self.sizes[: self.count] - 1 - self.step)
+
     def look(self, codes: Codes) -> None:
         """Fill what is seen before anything is drawn; `codes` are the rows of this step."""
         n, at, past = len(codes), self.past.at, self.past
         codes[:, at + BEGUN] = self.step > 0
         codes[:, at + STEP] = min(self.step, _CAP)
-        codes[:, at + LEFT] = np.minimum(self.sizes[:n] - 1 - self.step, _CAP)
+        codes[:, at + LEFT] = np.minimum(self.left, _CAP)
         codes[:, at + TOTAL] = np.minimum(self.sizes[:n], _CAP)
         codes[:, past.moment + 1] = self._former[:n]
         at += _BLOCKS

@@ -66,10 +66,11 @@ class Sequence:
     def learn(cls, data: pa.Table, table: Table, siblings: Siblings, context: pa.Table | None) -> Self:
         """The order of these rows and its bounds, and which of their columns repeat."""
         ruler = None if table.order_by is None else _ruler(one(data[table.order_by]))
+        ruler = ruler if ruler is not None and _ascends(ruler, one(data[table.order_by or ""]), siblings) else None
         repeats = tuple(n for n in table.names if n != table.order_by and _repeats_often(one(data[n]), siblings))
         if ruler is None or table.order_by is None:
             return cls(replace(table, order_by=None), 0, repeats)
-        floor, ceiling = _bounds(ruler, one(data[table.order_by]), context)
+        floor, ceiling = _bounds(ruler, one(data[table.order_by]), context, siblings)
         heaps = bool(len(_heaps(ruler.read(one(data[table.order_by])))))
         return cls(table, ruler.decimals, repeats, floor, ceiling, heaps)
 
@@ -208,6 +209,14 @@ def _ruler(cells: pa.Array) -> Ruler | None:
     return ruler if ruler is not None and ruler.fits(cells) else None
 
 
+def _ascends(ruler: Ruler, cells: pa.Array, siblings: Siblings) -> bool:
+    """Whether no row of a parent holds less than the one before it."""
+    ticks, valid = ruler.read(cells)
+    back = valid[1:] & valid[:-1] & (ticks[1:] < ticks[:-1])
+    back[siblings.starts[1:-1] - 1] = False
+    return not back.any()
+
+
 def _heaps(order: tuple[Ints, Flags]) -> Ints:
     """Ticks that stand out among their neighbours."""
     ticks, valid = order
@@ -217,13 +226,20 @@ def _heaps(order: tuple[Ints, Flags]) -> Ints:
     return np.asarray(values[often[counts[often] >= _HEAP_TIMES * np.array(near)]] if len(often) else values[:0])
 
 
-def _bounds(ruler: Ruler, order: pa.Array, context: pa.Table | None) -> tuple[str | None, str | None]:
-    """Columns of the context that the order is never below and never above, of several the closest."""
+def _bounds(
+    ruler: Ruler, order: pa.Array, context: pa.Table | None, siblings: Siblings
+) -> tuple[str | None, str | None]:
+    """Columns of the context that the order is never below and never above, of several the closest.
+
+    They are the same for all rows of a parent: what differs among them would bound the row and not the sequence.
+    """
     ticks, valid = ruler.read(order)
+    begin = np.repeat(siblings.starts[:-1], siblings.sizes)
     best: dict[bool, tuple[float, str]] = {}
     for name in context.column_names if context is not None else ():
         assert context is not None
-        if (bound := _comparable(ruler, one(context[name]))) is None:
+        bound = _comparable(ruler, one(context[name]))
+        if bound is None or (bound != bound[begin]).any():
             continue
         for above in (False, True):
             room = (bound - ticks if above else ticks - bound)[valid]

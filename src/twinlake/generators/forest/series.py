@@ -1,6 +1,6 @@
 """Drawing sequences: a row of every parent at a time, each column given its own row's and what the past tells."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -11,9 +11,11 @@ import pyarrow as pa
 
 from twinlake.generators.arrays import one
 from twinlake.generators.forest.coding import Coding
-from twinlake.generators.forest.past import BEGUN, LEFT, Memory, Past
+from twinlake.generators.forest.past import BEGUN, Memory, Past
 from twinlake.generators.forest.portrait import Portrait
 from twinlake.generators.forest.sequence import FIRST, GAP, HEAP, REPEAT, Forced, Sequence
+from twinlake.generators.forest.step import Step
+from twinlake.generators.relations.ruler import MOST
 from twinlake.generators.siblings import Siblings
 from twinlake.generators.states.alphabet import Codes, alphabet_from_json
 from twinlake.generators.states.census import Ints
@@ -23,7 +25,6 @@ from twinlake.hashing import Hashes
 _REDRAWS = 8  # of a step that leaves its bounds
 _ROWS = 65_536  # whose past is worked out at a time
 Flags = npt.NDArray[np.bool_]
-Draw = Callable[[int, Codes], Codes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,17 @@ class Series:
         return tuple(self._place(kind, self.sequence.order) for kind in kinds) if self.sequence.order else ()
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """The lowest and the highest tick of the order column that is drawn: sums of steps keep within them."""
+        if self.moments is None or not isinstance(self.moments.alphabet, Quantity):
+            return -MOST, MOST
+        alphabet, ruler = self.moments.alphabet, self.sequence.ruler
+        cells = alphabet.at(np.array(alphabet.ends), np.zeros(2, np.int8))
+        (low, high), _ = ruler.read(cells)
+        inside = ruler.write(np.array([low, high]), np.ones(2, np.bool_))  # what was rounded may lie beyond
+        return int(low + (inside[0].as_py() < cells[0].as_py())), int(high - (inside[1].as_py() > cells[1].as_py()))
+
+    @property
     def flags(self) -> dict[int, int]:
         """The flag that must be drawn before each column that repeats."""
         return {self._place("", n): self._place(REPEAT, n) for n in self.sequence.repeats}
@@ -101,7 +113,7 @@ class Series:
         if times is not None and self.moments is not None:
             told[:, 0] = self.moments.encode(self.sequence.ruler.write(times.now, times.valid))
             self.tell(told[:, 1], told[:, 2], times)
-            told[:, 3] = times.begun & (times.now != np.roll(times.now, 1))
+            told[:, 3] = times.begun & times.valid & (times.now != np.roll(times.now, 1))
         found = np.empty((len(rows), self.past.width), np.int32, order="F")
         begin = 0
         for start, stop in _batches(siblings):
@@ -143,7 +155,7 @@ class Series:
         return now
 
     def fill(
-        self, codes: Codes, siblings: Siblings, columns: Several[int], draw: Draw, *, context: pa.Table | None,
+        self, codes: Codes, siblings: Siblings, steps: Several[Step], *, context: pa.Table | None,
         codings: Several[Coding], rng: np.random.Generator,
     ) -> tuple[Ints, Flags]:  # fmt: skip
         """Draw sequences in place; returns ticks of the order column and where they are there, shape (rows,).
@@ -151,27 +163,28 @@ class Series:
         Args:
             codes: shape (rows, context and drawn columns), the context filled.
             siblings: which rows follow one another.
-            columns: the drawn columns in their order.
-            draw: gives the states of one column for rows with all columns.
+            steps: how the columns are drawn, in their order.
             context: the rows' context, for the bounds of their order.
             codings: of all columns.
             rng: decides where in a state a step lies.
         """
-        memory, clock = Memory(self.past, siblings), _Clock(self, context, codings, draw, rng, rows=len(codes))
+        memory = Memory(self.past, siblings)
+        clock = _Clock(self, memory, context, codings, steps, rng, rows=len(codes))
         while memory.count:
             rows = memory.rows
             now = self._now(codes, rows)
             memory.look(now)
             clock.look(now, rows)
-            for column in columns:
-                now[:, column] = draw(column, now)
-                for forced in self.forced.get(column, ()):
+            for step in steps:
+                now[:, step.target] = step.draw(now, rng)
+                for forced in self.forced.get(step.target, ()):
                     forced.apply(now)
-                memory.drawn(now, column)
-                clock.drawn(now, rows, column)
+                self._release(now, step, memory, rng)
+                memory.drawn(now, step.target)
+                clock.drawn(now, rows, step.target)
             memory.keep(now)
             codes[rows] = now[:, : self.past.at]
-        return clock.ticks, clock.valid
+        return clock.settled(siblings), clock.valid
 
     def told(self, ticks: Ints, valid: Flags) -> Codes:
         """Codes of values of the order column, all 0 where there is none."""
@@ -219,7 +232,7 @@ class Times:
     Attributes:
         now: ticks.
         valid: where they are there.
-        begun: rows that have one before them, both with a value.
+        begun: rows that have one before them that is there: all that is known before they are drawn.
         room: ticks from the row before up to the ceiling; 0 where there is none.
         left: how many rows follow.
     """
@@ -236,7 +249,7 @@ class Times:
         if sequence.order is None:
             return None
         now, valid = sequence.ruler.read(one(data[sequence.order]))
-        begun = valid & np.roll(valid, 1)
+        begun = np.roll(valid, 1)
         begun[siblings.starts[:-1]] = False
         ceiling = sequence.bound(sequence.ceiling, context, rows=len(now))
         left = np.repeat(siblings.starts[1:], siblings.sizes) - 1 - np.arange(len(now))
@@ -247,14 +260,18 @@ class _Clock:
     """The order column's value in every sequence: where it began, and the steps since."""
 
     def __init__(
-        self, series: Series, context: pa.Table | None, codings: Several[Coding], draw: Draw,
+        self, series: Series, memory: Memory, context: pa.Table | None, codings: Several[Coding], steps: Several[Step],
         rng: np.random.Generator, *, rows: int,
     ) -> None:  # fmt: skip
         self.ticks, self.valid = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
-        self._series, self._codings, self._draw, self._rng = series, codings, draw, rng
+        self._series, self._memory, self._codings, self._rng = series, memory, codings, rng
+        self._steps = {step.target: step for step in steps}
         sequence = series.sequence
         self._floor = sequence.bound(sequence.floor, context, rows=rows)
         self._ceiling = None if sequence.ceiling is None else sequence.bound(sequence.ceiling, context, rows=rows)
+        self._most = np.full(rows, MOST) if self._ceiling is None else self._ceiling
+        self._heaped = np.zeros(rows, np.bool_)
+        self._ends = series.ends
 
     def look(self, now: Codes, rows: Ints) -> None:
         """Tell what is left up to the ceiling."""
@@ -265,7 +282,7 @@ class _Clock:
         room = np.zeros(len(rows), np.int64)
         if self._ceiling is not None:
             room = np.where(begun, self._ceiling[rows] - self.ticks[rows - 1], 0)
-        times = Times(self.ticks[rows], self.valid[rows], begun, room, now[:, past.at + LEFT].astype(np.int64))
+        times = Times(self.ticks[rows], self.valid[rows], begun, room, self._memory.left)
         self._series.tell(now[:, past.room], now[:, past.room + 1], times)
 
     def drawn(self, now: Codes, rows: Ints, column: int) -> None:
@@ -277,18 +294,29 @@ class _Clock:
         heap, heaped = self._heap(now, rows, begun=begun)
         ticks, valid = self._moved(now, rows, begun=begun)
         for _ in range(_REDRAWS):
-            over = self._over(ticks, rows, heaped)
+            over = np.flatnonzero((ticks > self._most[rows]) & ~heaped)
             if not len(over):
                 break
             self._again(now, over, begun=begun)
             ticks[over], valid[over] = self._moved(now[over], rows[over], begun=begun)
-        if self._ceiling is not None:
-            ticks = np.minimum(ticks, self._ceiling[rows])
-        ticks, valid = np.where(heaped, heap, ticks), valid | heaped
-        self._put_right(now, rows, ticks, heaped, begun=begun)
-        self.ticks[rows], self.valid[rows] = ticks, valid
+        cut = heaped | (valid & (ticks > self._most[rows]))
+        ticks, valid = np.where(heaped, heap, np.minimum(ticks, self._most[rows])), valid | heaped
+        self._put_right(now, rows, ticks, cut, begun=begun)
+        self.ticks[rows], self.valid[rows], self._heaped[rows] = ticks, valid, heaped
         now[:, series.past.moved] = valid & self.valid[rows - 1] & (ticks != self.ticks[rows - 1]) if begun else 0
         now[:, series.past.moment] = series.moments.encode(series.sequence.ruler.write(ticks, valid))
+
+    def settled(self, siblings: Siblings) -> Ints:
+        """Ticks within the ends: sequences that lead beyond begin earlier, so that their steps stay as they are."""
+        if self._series.moments is None or not len(self.ticks):
+            return self.ticks
+        starts, (least, most) = siblings.starts[:-1], self._ends
+        low = np.full(len(self.ticks), least) if self._series.sequence.floor is None else self._floor
+        highest = np.maximum.reduceat(np.where(self.valid, self.ticks, least), starts)
+        room = np.maximum(self.ticks[starts] - np.maximum(low[starts], least), 0)
+        room[np.logical_or.reduceat(self._heaped, starts)] = 0
+        earlier = np.clip(highest - most, 0, room)
+        return np.asarray(np.minimum(self.ticks - np.repeat(earlier, siblings.sizes), np.maximum(most, low)))
 
     def _moved(self, now: Codes, rows: Ints, *, begun: bool) -> tuple[Ints, Flags]:
         """Ticks after the step that was drawn, or where a sequence begins; never below the floor."""
@@ -298,7 +326,8 @@ class _Clock:
         moved, there = ruler.read(self._codings[column].decode(now[:, column], self._rng))
         if begun:
             return self.ticks[rows - 1] + np.maximum(moved, 0), self.valid[rows - 1] & there
-        return (moved if series.sequence.floor is None else self._floor[rows] + np.maximum(moved, 0)), there
+        first = moved if series.sequence.floor is None else self._floor[rows] + np.maximum(moved, 0)
+        return np.maximum(first, self._ends[0]), there
 
     def _heap(self, now: Codes, rows: Ints, *, begun: bool) -> tuple[Ints, Flags]:
         """The value that stands out, where one was drawn and can be; where it can't, a step is drawn after all."""
@@ -314,27 +343,23 @@ class _Clock:
         if len(lost := np.flatnonzero(drawn & ~can)):
             none = self._codings[series.order[0]].encode(pa.nulls(1, sequence.ruler.type))
             now[lost, series.order[0]] = none[0]
+            self._memory.drawn(now, series.order[0])
             self._again(now, lost, begun=begun)
         return heap, drawn & can
 
     def _again(self, now: Codes, places: Ints, *, begun: bool) -> None:
         """Draw the step, or the beginning, of some rows again."""
         again, target = np.asfortranarray(now[places]), self._series.order[-1 if begun else -2]
-        now[places, target] = self._draw(target, again)
+        now[places, target] = self._steps[target].draw(again, self._rng)
 
-    def _put_right(self, now: Codes, rows: Ints, ticks: Ints, heaped: Flags, *, begun: bool) -> None:
-        """The step of rows that hold a value that stands out."""
-        if not heaped.any():
+    def _put_right(self, now: Codes, rows: Ints, ticks: Ints, moved: Flags, *, begun: bool) -> None:
+        """The step of rows that hold a value which it doesn't lead to: one that stands out, or the highest."""
+        if not moved.any():
             return
         sequence, column = self._series.sequence, self._series.order[-1 if begun else -2]
         ruler = sequence.gap_ruler if begun else sequence.first_ruler
         former = self.ticks[rows - 1] if begun else self._floor[rows]
-        now[heaped, column] = self._codings[column].encode(ruler.write((ticks - former)[heaped], heaped[heaped]))
-
-    def _over(self, ticks: Ints, rows: Ints, heaped: Flags) -> Ints:
-        if self._ceiling is None:
-            return np.zeros(0, np.int64)
-        return np.flatnonzero((ticks > self._ceiling[rows]) & ~heaped)
+        now[moved, column] = self._codings[column].encode(ruler.write((ticks - former)[moved], moved[moved]))
 
 
 def _forced(sequence: Sequence, past: Past, place: dict[str, int], codings: Several[Coding]) -> Iterator[Forced]:
@@ -342,11 +367,11 @@ def _forced(sequence: Sequence, past: Past, place: dict[str, int], codings: Seve
     if sequence.order is not None:
         for kind, when in ((FIRST, 1), (GAP, 0)):
             target = place[sequence.names[kind, sequence.order]]
-            yield Forced(target, begun, when, state=_code(codings[target], None, sequence, place, target))
             if sequence.heaps:
                 heap = place[sequence.names[HEAP, sequence.order]]
                 none = _code(codings[heap], None, sequence, place, heap)
                 yield Forced(target, heap, none, state=0, unless=True)
+            yield Forced(target, begun, when, state=_code(codings[target], None, sequence, place, target))
     for name in sequence.repeats:
         flag = place[sequence.names[REPEAT, name]]
         yes, no = (_code(codings[flag], value, sequence, place, flag) for value in (True, False))
