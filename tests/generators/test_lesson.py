@@ -66,9 +66,10 @@ def test_rows_stand_in_their_order_with_nulls_last_and_ties_as_they_stand() -> N
     assert found.rows.tolist() == [2, 4, 0, 3, 1]
 
 
-def test_without_an_order_the_parts_of_the_key_say_it() -> None:
+def test_without_an_order_the_parts_of_the_key_that_are_told_say_it() -> None:
     stays = {"home": [1, 1, 1, 1], "ward": ["b", "a", "b", "a"], "no": [1, 2, 0, 1]}
-    assert lesson(stays, key=("home", "ward", "no"), order=("ward", "no")).rows.tolist() == [3, 1, 2, 0]
+    assert lesson(stays, key=("home", "ward", "no"), order=("ward", "no", "ward")).rows.tolist() == [3, 1, 2, 0]
+    assert lesson(stays, key=("home", "ward", "no"), order=("no", "ward")).rows.tolist() == [2, 3, 0, 1]
     assert lesson(stays, key=("home", "ward", "no"), order=("no",)).rows.tolist() == [2, 0, 3, 1]
     assert lesson(stays, key=("home", "ward", "no"), order_by="no", order=("ward",)).rows.tolist() == [2, 0, 3, 1]
 

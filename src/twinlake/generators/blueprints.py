@@ -262,10 +262,9 @@ def learn(
     values = {n for n in table.learnt if n not in fresh} | picks
     modelled = tuple(n for n in table.names if n in modelled_key or n in values)
     data = tables.columns(table.name, modelled)
-    lesson = (
-        Lesson.of(tables, table, now, contexts, order=(*numbered, *modelled_key)) if generator.takes_context else None
-    )
     plain = replace(_plain(table.select(modelled), picks), order_by=_order_by(table, modelled, modelled_key))
+    parts = [n for n in (plain.order_by, *table.key) if n is not None and n in {*numbered, *modelled_key}]
+    lesson = Lesson.of(tables, table, now, contexts, order=parts) if generator.takes_context else None
     blueprint = Blueprint(
         table=table,
         rows=tables.rows(table.name),

@@ -44,7 +44,7 @@ class Lesson:
         at = {r: contexts.found(table.name, r) for r in references}
         rows = whole_rows(tables, table, references, at)
         lead = at[references[0]][rows]
-        by = [table.order_by] if table.order_by else [n for n in table.key if n in set(order)]
+        by = [table.order_by] if table.order_by else list(dict.fromkeys(order))
         places = [ranks(one(tables.columns(table.name, (name,))[name]))[rows] for name in reversed(by)]
         last = np.where(lead < 0, np.iinfo(np.int64).max, lead)
         rows = rows[np.lexsort((*places, last))]
