@@ -179,7 +179,6 @@ class Series:
                 now[:, step.target] = step.draw(now, rng)
                 for forced in self.forced.get(step.target, ()):
                     forced.apply(now)
-                self._release(now, step, memory, rng)
                 memory.drawn(now, step.target)
                 clock.drawn(now, rows, step.target)
             memory.keep(now)
