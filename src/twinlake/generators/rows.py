@@ -54,6 +54,8 @@ def make_rows(
     rows = _apart(blueprint, _numbered(blueprint, made), rng)
     if table.rules or table.unique:
         rows = _lawful(blueprint, rows, woven, parents or {}, rng)
+    elif _is_ordered(blueprint) and table.order_by in table.key:  # keys that repeated were moved
+        rows = rows.take(pa.array(_in_order(one(rows[str(table.order_by)]), woven.lead)))
     if _draws_key(blueprint):
         rows = rows.filter(pa.array(~repeated(rows, table.key)))
     return conform(rows, blueprint.first_pass, compact=True)
@@ -166,7 +168,8 @@ def _apart(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa
     drawn = [c for c in key if c in blueprint.modelled]
     loose = [c for c in drawn if c != table.order_by] or drawn
     moved = next((c for c in reversed(loose) if c in blueprint.steps), loose[-1])
-    for turn in range(_REDRAWS * len(loose)):
+    nearest = loose == [table.order_by] and moved in blueprint.steps  # another row's would lie anywhere in time
+    for turn in range(0 if nearest else _REDRAWS * len(loose)):
         repeats = np.flatnonzero(repeated(rows, key))
         if not len(repeats):
             return rows

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -125,7 +125,7 @@ def watched(
         return now
 
     rng = stream(9)
-    steps = [Watched(s.target, s.bag, s.source, s.table, s.pairs, note=note) for s in model.steps]
+    steps = [Watched(**{f.name: getattr(s, f.name) for f in fields(s)}, note=note) for s in model.steps]
     ticks, valid = series.fill(codes, visits.siblings, steps, context=visits.context, codings=model.codings, rng=rng)
     codes[:, 0] = first
     made = model.relations.restore(series.rolled(model._cells(codes, rng), codes, (ticks, valid)))
