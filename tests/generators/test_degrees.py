@@ -47,3 +47,27 @@ def test_parents_without_children_stay_so_where_possible() -> None:
 def test_degrees_survive_json() -> None:
     degrees = Degrees.learn(np.repeat(np.arange(9), 11), 10)
     assert Degrees.from_json(json.loads(json.dumps(degrees.to_json()))) == degrees
+
+
+def test_a_few_parents_with_more_do_not_blur_what_the_others_have() -> None:
+    counts = np.array([2] * 3 + [3] * 900 + [9] * 2, dtype=np.int64)
+    degrees = Degrees.learn(counts, 10)
+    assert min(degrees.parents) >= 10
+    assert sum(degrees.parents) == len(counts)
+    assert not {2, 9}.intersection(degrees.low)
+    assert (degrees.draw(905, stream(1)) == 3).mean() > 0.97
+
+
+@pytest.mark.parametrize("parents", [60, 4000])
+def test_drawn_counts_keep_their_sum(parents: int) -> None:
+    counts = stream(4).geometric(0.03, 500) - 1
+    drawn = Degrees.learn(counts, 10).draw(parents, stream(1))
+    assert drawn.mean() == pytest.approx(counts.mean(), rel=0.06 if parents == 60 else 0.01)
+
+
+@pytest.mark.parametrize("times", [0.1, 10])
+def test_children_of_as_many_parents_grow_and_shrink_alike(times: float) -> None:
+    counts = np.repeat([0, 10, 30], 100)
+    moved = exactly(counts, round(4000 * times), caps=np.full(300, 10**6), rng=stream(1))
+    assert moved.reshape(3, 100).mean(axis=1) == pytest.approx(np.array([0, 10, 30]) * times, rel=0.15)
+    assert times < 1 or moved.tolist() == (counts * 10).tolist()

@@ -22,6 +22,7 @@ from twinlake.generators.personal import Filler
 from twinlake.generators.protocols import TableGenerator, TableModel
 from twinlake.generators.saved import Arrays, read_arrays, read_head, write_model
 from twinlake.generators.strays import learn_stray, stray_columns
+from twinlake.generators.thinning import Split
 from twinlake.hashing import Hashes, hash_rows, hash_values
 from twinlake.random import derive, stream
 from twinlake.schema import Column, Kind, Reference, Schema, Table
@@ -215,6 +216,7 @@ class Terms:
         locale: of fakes.
         paths: the reference that leads from each table to its unit.
         orphans: by table and reference, the share of rows that point to a row which is not there, where these are kept.
+        learnt: by table, the share of the source's rows that were not held back; all by default.
     """
 
     seed: int
@@ -222,6 +224,7 @@ class Terms:
     locale: str
     paths: Mapping[str, Reference | None]
     orphans: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    learnt: Mapping[str, float] = field(default_factory=dict)
 
     def path(self, table: Table) -> Reference | None:
         """The reference that leads from a table to its unit; None where there is none."""
@@ -385,7 +388,10 @@ def _learn_link(tables: Tables, table: Table, reference: Reference, units: Units
     parent = tables.columns(reference.table, reference.to).select(list(reference.to))
     needed = 1 if units.get(reference.table) is None else terms.k  # nobody's rows may be told apart
     orphans = terms.orphans.get((table.name, str(reference)), 0.0)
-    return Link.learn(child, parent, reference, own=reference.table == table.name, k=needed, orphans=orphans)
+    split = Split(terms.learnt.get(table.name, 1.0), units.get(table.name), units.get(reference.table))
+    rng = stream(terms.seed, "children", table.name, str(reference))
+    own = reference.table == table.name
+    return Link.learn(child, parent, reference, own=own, k=needed, rng=rng, orphans=orphans, split=split)
 
 
 def _learn_strays(

@@ -9,12 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.generators.degrees import Degrees
+from twinlake.generators.thinning import Split
 from twinlake.hashing import hash_rows
+from twinlake.joining import places
 from twinlake.schema import Reference, Table
 
 
@@ -26,7 +27,7 @@ class Link:
         nulls: share of rows that point nowhere.
         loops: share of rows that point to themselves, where at least k do; else 0.
         single: whether no parent has more than one child.
-        degrees: children of each parent, those held back left out.
+        degrees: children of each parent, with those that were held back; without `loops`.
         orphans: share of rows that point to a row which is not there, where the twin shall have such rows too; else 0.
     """
 
@@ -39,8 +40,9 @@ class Link:
 
     @classmethod
     def learn(
-        cls, child: pa.Table, parent: pa.Table, reference: Reference, *, own: bool, k: int, orphans: float = 0.0
-    ) -> Self:
+        cls, child: pa.Table, parent: pa.Table, reference: Reference, *, own: bool, k: int, rng: np.random.Generator,
+        orphans: float = 0.0, split: Split | None = None,
+    ) -> Self:  # fmt: skip
         """What to keep of a reference.
 
         Args:
@@ -49,20 +51,25 @@ class Link:
             reference: which is which.
             own: whether both are the same table.
             k: how many parents must share a count for it to be told.
+            rng: of what is estimated where children were held back apart from their parents.
             orphans: share of rows that point to a row which is not there, and was not held back either.
+            split: how children were held back; none were by default.
         """
         pointing = child.select(list(reference.columns))
-        linked = complete(pointing)
-        keys = hash_rows(parent.select(list(reference.to)))
-        at = pd.Index(pd.unique(keys)).get_indexer(pd.Index(hash_rows(pointing)[linked]))
-        counts = np.bincount(at[at >= 0], minlength=len(np.unique(keys))).astype(np.int64)
-        loops = int((keys[linked] == hash_rows(pointing)[linked]).sum()) if own else 0
+        linked, at = complete(pointing), places(pointing, parent, reference)
+        different = np.sort(np.unique(hash_rows(parent.select(list(reference.to))), return_index=True)[1])
+        counts = np.bincount(at[at >= 0], minlength=parent.num_rows).astype(np.int64)
+        single = bool(len(counts) and counts.max() <= 1 and counts.sum() >= k)
+        selves = at == np.arange(len(at)) if own else np.zeros(len(at), dtype=np.bool_)
+        loops = selves.mean() if selves.sum() >= k else 0.0
+        others = np.where(selves & (loops > 0), -1, at)
+        before = (split or Split()).before(others, parent.num_rows, rng, most=1 if single else None)
         return cls(
             reference=reference,
             nulls=1.0 - float(linked.mean()) if len(linked) else 0.0,
-            loops=loops / len(linked) if loops >= k else 0.0,
-            single=bool(len(counts) and counts.max() <= 1 and counts.sum() >= k),
-            degrees=Degrees.learn(counts, k),
+            loops=float(loops),
+            single=single,
+            degrees=Degrees.learn(before[different], k),
             orphans=orphans,
         )
 

@@ -87,7 +87,9 @@ class RelationalGenerator:
         _check_tables(tables.schema, self.per_table)
         ordered, paths = tables.schema.ordered(), unit_tables(tables.schema, unit)
         contexts = Contexts(lambda name, columns: tables.columns(name, columns), {}, _shared(tables.schema, unit))
-        terms = Terms(seed, self.k, self.locale, paths, _orphans(tables, contexts, rows or {}, orphans))
+        learnt = {n: min(tables.rows(n) / max(source, 1), 1.0) for n, source in (rows or {}).items() if tables.rows(n)}
+        lost = _orphans(tables, contexts, rows or {}, orphans)
+        terms = Terms(seed, self.k, self.locale, paths, lost, learnt)
         blueprints: dict[str, Blueprint] = {}
         for done, table in enumerate(ordered):
             blueprints[table.name] = learn(

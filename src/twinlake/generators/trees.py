@@ -16,15 +16,15 @@ def grow(link: Link, rows: int, *, optional: bool, seed: int) -> Places:
     """For each row the row it points to, -1 for nowhere; shape (rows,).
 
     Rows that parents need come first in the hidden order, those with most children at the top. Where null is not
-    allowed the root points to itself; so do other rows, where enough real ones did.
+    allowed the root points to itself; so do other rows at the top, where enough real ones did.
     """
     rng = stream(seed, "tree", str(link.reference))
     hidden = rng.permutation(rows)
-    loops = round(link.loops * rows)
+    loops = min(round(link.loops * rows), rows)
     roots = max(rows - round((1.0 - link.nulls) * rows), 0) if optional else 0
-    free = max(rows - max(roots + loops, 1), 0)
+    free, tops = max(rows - max(roots + loops, 1), 0), max(loops, 1)
     pointing = np.zeros(rows, dtype=np.bool_)
-    pointing[1 + rng.permutation(max(rows - 1, 0))[:free]] = True
+    pointing[tops + rng.permutation(max(rows - tops, 0))[:free]] = True
     counts = exactly(link.degrees.draw(rows, rng), free, caps=np.full(rows, rows, np.int64), rng=rng)
     counts = -np.sort(-counts)
     links = np.repeat(np.arange(rows), counts)  # parents by hidden place, one entry for each child
