@@ -320,7 +320,7 @@ def test_values_of_the_last_row_with_the_same_label_are_followed() -> None:
 
     made = visits.draw(visits.fit(trees=16))
     assert follows(visits.rows) > 0.9
-    assert follows(made) > 0.8
+    assert follows(made) > 0.7
 
 
 def test_labels_that_come_in_pairs_at_a_moment_come_in_pairs() -> None:

@@ -8,6 +8,7 @@ No column sees its own row, or one after it.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -39,7 +40,7 @@ class Seen:
     needs: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Past:
     """Which columns tell of the past, and where they stand: after the given and the drawn ones.
 
@@ -92,17 +93,17 @@ class Past:
         """The column that tells whether the order column holds something else than in the row before."""
         return self.moment + 4
 
-    @property
+    @cached_property
     def quantities(self) -> tuple[int, ...]:
         """Drawn columns, counted from 0, whose codes have a mean."""
         return tuple(i for i, o in enumerate(self.ordinal) if o)
 
-    @property
+    @cached_property
     def named(self) -> tuple[int, ...]:
         """Drawn columns, counted from 0, that have a most frequent state."""
         return tuple(i for i, o in enumerate(self.ordinal) if not o and 2 < self.sizes[i] <= _COUNTED)
 
-    @property
+    @cached_property
     def seen(self) -> tuple[Seen, ...]:
         """All columns of the past in their order."""
         every = [Seen(s + 1, o) for s, o in zip(self.sizes, self.ordinal, strict=True)]
@@ -119,7 +120,7 @@ class Past:
             found += [Seen(s.size, s.ordinal, needs=self.given + label) for s in (*every, *means)]
         return tuple(found)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """How many columns there are in all."""
         return self.at + len(self.seen)
