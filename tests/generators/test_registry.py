@@ -10,6 +10,7 @@ import pytest
 from twinlake.errors import GeneratorError, ModelError
 from twinlake.generators.protocols import TableGenerator
 from twinlake.generators.registry import licence, names, read_table_model, table_generator
+from twinlake.generators.saved import VERSION
 
 
 def test_every_name_gives_a_generator_with_that_name_and_licence():
@@ -52,7 +53,7 @@ def test_a_damaged_model_is_refused(tmp_path, head):
 
 
 def test_a_model_with_objects_in_its_arrays_is_refused(tmp_path):
-    head = {"version": 2, "generator": "marginals", "table": {}, "alphabets": []}
+    head = {"version": VERSION, "generator": "marginals", "table": {}, "alphabets": []}
     (tmp_path / "model.json").write_text(json.dumps(head))
     np.savez(tmp_path / "arrays.npz", x=np.array([{"a": 1}], dtype=object))
     with pytest.raises(ModelError, match=r"arrays\.npz can't be read"):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 _STEEP = 40.0  # the next count is as good as never taken
 _HALVINGS = 50
+_FINEST = 4096  # different counts in a bin at most
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -115,11 +116,10 @@ def _spread(mean: float, width: int | None, quantiles: Floats) -> Counts:
         return np.full(len(quantiles), max(mean, 0), dtype=np.int64)
     if width is None:
         return np.asarray(np.floor(np.log1p(-quantiles) / np.log(mean / (1 + mean))), dtype=np.int64)
-    steps = np.arange(width + 1)
+    steps = np.linspace(0, width, min(width, _FINEST) + 1).round().astype(np.int64)
     slope = _slope(steps, mean)
-    shares = np.exp(slope * steps - max(slope * width, 0.0))
-    ends = np.cumsum(shares)
-    return np.asarray(np.minimum(np.searchsorted(ends, quantiles * ends[-1], side="right"), width), dtype=np.int64)
+    ends = np.cumsum(np.exp(slope * steps - max(slope * width, 0.0)))
+    return np.asarray(steps[np.minimum(np.searchsorted(ends, quantiles * ends[-1], side="right"), len(steps) - 1)])
 
 
 def _slope(steps: Counts, mean: float) -> float:

@@ -37,6 +37,7 @@ from twinlake.schema import Orphans, Reference, Schema
 from twinlake.tables import Tables, TableWriter, read_table, write_schema
 from twinlake.units import Units, unit_tables
 
+_FOLLOWED = 3  # times as many rows are in a shard of sequences: all of them grow by a row at a time
 _NAME = "relational"
 
 
@@ -259,9 +260,10 @@ def _weave(blueprint: Blueprint, contexts: Contexts, strays: Mapping[int, Strays
     references = [link.reference for link in blueprint.links]
     table, links = loosened(blueprint.table, blueprint.links, strays)
     parents = [contexts.read(r.table, tuple(dict.fromkeys(r.to))) for r in references]
+    size = ROWS * (_FOLLOWED if blueprint.followed else 1)
     return plan(
         replace(table, key=blueprint.paired or table.key), links, parents,
-        rows=rows, seed=seed, size=ROWS, together=blueprint.together, junction=bool(blueprint.paired),
+        rows=rows, seed=seed, size=size, together=blueprint.together, junction=bool(blueprint.paired),
         scores=[_score(blueprint, contexts, place, seed=seed) for place in range(len(references))],
         pairings=[_pairing(blueprint, contexts, place, seed=seed) for place in range(len(references))],
     )  # fmt: skip

@@ -22,7 +22,7 @@ from twinlake.generators.states.census import Ints
 from twinlake.schema import Table
 from twinlake.tables import ROWS_PER_GROUP
 
-_MOST_SEQUENCES = 8  # times a sequence is judged at most
+_MOST_SEQUENCES = 3  # times a sequence is judged at most
 
 
 @dataclass(frozen=True, slots=True)

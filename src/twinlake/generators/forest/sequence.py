@@ -7,7 +7,8 @@ the row before it holds gets a flag that says so, for trees hardly tell such a t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -35,7 +36,7 @@ _HEAP_TIMES = 10  # how much more rows it must hold than they do
 HEAP, FIRST, GAP, REPEAT = "heap", "first", "gap", "repeats"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sequence:
     """How rows of a table become rows of a sequence.
 
@@ -54,13 +55,6 @@ class Sequence:
     floor: str | None = None
     ceiling: str | None = None
     heaps: bool = False
-    names: Mapping[tuple[str, str], str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Name the columns that are made."""
-        wanted = [(kind, self.table.order_by or "") for kind in (HEAP, FIRST, GAP)]
-        wanted += [(REPEAT, c) for c in self.repeats]
-        object.__setattr__(self, "names", _fresh(wanted, set(self.table.names)))
 
     @classmethod
     def learn(cls, data: pa.Table, table: Table, siblings: Siblings, context: pa.Table | None) -> Self:
@@ -74,23 +68,29 @@ class Sequence:
         heaps = bool(len(_heaps(ruler.read(one(data[table.order_by])))))
         return cls(table, ruler.decimals, repeats, floor, ceiling, heaps)
 
+    @cached_property
+    def names(self) -> dict[tuple[str, str], str]:
+        """The columns that are made, by what they are and the column they are of."""
+        wanted = [(kind, self.table.order_by or "") for kind in (HEAP, FIRST, GAP)]
+        return _fresh([*wanted, *((REPEAT, c) for c in self.repeats)], set(self.table.names))
+
     @property
     def order(self) -> str | None:
         """The column that orders rows."""
         return self.table.order_by
 
-    @property
+    @cached_property
     def ruler(self) -> Ruler:
         """How cells of the order column are read; only where there is one."""
         assert self.order is not None
         return Ruler(self.table[self.order].type, self.decimals)
 
-    @property
+    @cached_property
     def gap_ruler(self) -> Ruler:
         """How steps are read."""
         return Ruler(gap_type(self.ruler.type), self.decimals)
 
-    @property
+    @cached_property
     def first_ruler(self) -> Ruler:
         """How beginnings are read: as they are, or from the floor on."""
         return self.ruler if self.floor is None else self.gap_ruler
@@ -102,7 +102,7 @@ class Sequence:
         cells = one(context[name])
         return Ruler(cells.type, self.decimals).read(cells)[0]
 
-    @property
+    @cached_property
     def unrolled(self) -> Table:
         """The columns that are learnt in place of the table's."""
         columns = list[Column]()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -22,12 +23,12 @@ from twinlake.generators.states.census import Ints
 from twinlake.generators.states.quantity import Quantity
 from twinlake.hashing import Hashes
 
-_REDRAWS = 8  # of a step that leaves its bounds
+_REDRAWS = 3  # of a step that leaves its bounds
 _ROWS = 65_536  # whose past is worked out at a time
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """How the rows of one parent follow one another.
 
@@ -74,13 +75,18 @@ class Series:
             forced[found.target] = (*forced.get(found.target, ()), found)
         return cls(sequence, past, forced, moments, rooms, gaps)
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, ...]:
         """The columns that are drawn first: a value that stands out, a beginning, the step."""
         kinds = (HEAP, FIRST, GAP) if self.sequence.heaps else (FIRST, GAP)
         return tuple(self._place(kind, self.sequence.order) for kind in kinds) if self.sequence.order else ()
 
-    @property
+    @cached_property
+    def flags(self) -> dict[int, int]:
+        """The flag that must be drawn before each column that repeats."""
+        return {self._place("", n): self._place(REPEAT, n) for n in self.sequence.repeats}
+
+    @cached_property
     def ends(self) -> tuple[int, int]:
         """The lowest and the highest tick of the order column that is drawn: sums of steps keep within them."""
         if self.moments is None or not isinstance(self.moments.alphabet, Quantity):
@@ -90,11 +96,6 @@ class Series:
         (low, high), _ = ruler.read(cells)
         inside = ruler.write(np.array([low, high]), np.ones(2, np.bool_))  # what was rounded may lie beyond
         return int(low + (inside[0].as_py() < cells[0].as_py())), int(high - (inside[1].as_py() > cells[1].as_py()))
-
-    @property
-    def flags(self) -> dict[int, int]:
-        """The flag that must be drawn before each column that repeats."""
-        return {self._place("", n): self._place(REPEAT, n) for n in self.sequence.repeats}
 
     def _place(self, kind: str, name: str | None) -> int:
         wanted = self.sequence.names[kind, name or ""] if kind else name or ""
