@@ -71,3 +71,12 @@ def test_children_of_as_many_parents_grow_and_shrink_alike(times: float) -> None
     moved = exactly(counts, round(4000 * times), caps=np.full(300, 10**6), rng=stream(1))
     assert moved.reshape(3, 100).mean(axis=1) == pytest.approx(np.array([0, 10, 30]) * times, rel=0.15)
     assert times < 1 or moved.tolist() == (counts * 10).tolist()
+
+
+def test_wide_bins_keep_their_mean() -> None:
+    degrees = Degrees(low=(0, 5, 1_000_005), mean=(0.0, 300_000.0, 1_000_005.0), parents=(10, 20, 10))
+    drawn = degrees.draw(4000, stream(1))
+    inner = drawn[(drawn > 0) & (drawn < 1_000_005)]
+    assert len(inner) == pytest.approx(2000, abs=10)
+    assert inner.mean() == pytest.approx(300_000, rel=0.01)
+    assert inner.min() >= 5
