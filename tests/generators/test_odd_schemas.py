@@ -242,7 +242,7 @@ def test_any_schema_gives_a_sound_twin_in_order_at_any_scale(world: Callable[[],
 def test_workers_and_a_saved_model_give_the_same_bytes(
     world: Callable[[], World], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relational, "ROWS", 100)  # so that tables are cut
+    monkeypatch.setattr(relational, "ROWS", 20)  # so that tables are cut
     _, model = fitted(world())
     model.save(tmp_path / "model")
     again = read_model(tmp_path / "model")
