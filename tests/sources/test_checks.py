@@ -121,7 +121,8 @@ def test_duckdb_s_own_constraints_are_read(tmp_path: Path):
     with duckdb.connect(tmp_path / "shop.duckdb") as connection:
         connection.execute(
             "CREATE TABLE t (id INT PRIMARY KEY, a INT UNIQUE CHECK (a > 0), b INT, d DATE, "
-            "c VARCHAR CHECK (c IN ('x')), UNIQUE (a, b), CHECK (a < b AND d >= DATE '2020-01-01'), gone INT CHECK (gone > a))"
+            "c VARCHAR CHECK (c IN ('x')), UNIQUE (a, b), CHECK (a < b AND d >= DATE '2020-01-01'), "
+            "gone INT CHECK (gone > a))"
         )
     source = open_source("duckdb:///shop.duckdb", root=tmp_path)
     table = source.schema(without=[("t", "gone")])["t"]

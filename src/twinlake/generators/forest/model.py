@@ -22,7 +22,20 @@ from twinlake.generators.states.census import Ints
 from twinlake.schema import Table
 from twinlake.tables import ROWS_PER_GROUP
 
-_MOST_SEQUENCES = 3  # times a sequence is judged at most
+_COPIES = (2, 4)  # how often a sequence that the judge does not keep is drawn again, in turns
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Sequences: codes of shape (rows, columns), ticks of the order column and where they are there."""
+
+    codes: Codes
+    ticks: Ints
+    valid: Flags
+
+    def put(self, rows: Ints, other: "Drawn", its: Ints) -> None:
+        """Take some rows of others in place of some of these."""
+        self.codes[rows], self.ticks[rows], self.valid[rows] = other.codes[its], other.ticks[its], other.valid[its]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +95,31 @@ class ForestModel:
     def _followed(
         self, series: Series, rows: int, context: pa.Table | None, siblings: Siblings, rng: np.random.Generator
     ) -> pa.Table:
-        """Sequences of rows; those that the judge does not keep are drawn again, some times at most."""
+        """Sequences of rows; those that the judge does not keep are drawn again, a few times at most."""
         if not rows:
             return self.table.arrow.empty_table()
         codes = self._given(context, 0, rows)
-        ticks, valid = self.follow(series, codes, context, siblings, rng)
-        waiting = np.arange(len(siblings.sizes))
-        for _ in range(_MOST_SEQUENCES):
-            if self.judge is None or series.portrait is None or not len(waiting):
+        drawn = Drawn(codes, *self.follow(series, codes, context, siblings, rng))
+        waiting = self._odd(series, drawn, siblings, rng)
+        for several in _COPIES:
+            if not len(waiting):
                 break
-            at, again = siblings.take(waiting)
-            portraits = series.portrait.draw(codes[at], series.told(ticks[at], valid[at]), again)
-            waiting = waiting[~self.judge.keeps(portraits, rng)]
-            at, again = siblings.take(waiting)
-            new, beside = np.asfortranarray(codes[at]), None if context is None else context.take(pa.array(at))
-            ticks[at], valid[at] = self.follow(series, new, beside, again, rng)
-            codes[at] = new
-        return self.relations.restore(series.rolled(self._cells(codes, rng), codes, (ticks, valid)))
+            at, copies = siblings.take(np.repeat(waiting, several))
+            new, beside = np.asfortranarray(drawn.codes[at]), None if context is None else context.take(pa.array(at))
+            again = Drawn(new, *self.follow(series, new, beside, copies, rng))
+            odd = np.zeros(len(waiting) * several, np.bool_)
+            odd[self._odd(series, again, copies, rng)] = True
+            best = np.argmin(odd.reshape(-1, several), axis=1) + np.arange(len(waiting)) * several
+            drawn.put(siblings.take(waiting)[0], again, copies.take(best)[0])
+            waiting = waiting[odd[best]]
+        return self.relations.restore(series.rolled(self._cells(codes, rng), codes, (drawn.ticks, drawn.valid)))
+
+    def _odd(self, series: Series, drawn: Drawn, siblings: Siblings, rng: np.random.Generator) -> Ints:
+        """The runs that the judge does not keep."""
+        if self.judge is None or series.portrait is None:
+            return np.zeros(0, np.int64)
+        portraits = series.portrait.draw(drawn.codes, series.told(drawn.ticks, drawn.valid), siblings)
+        return np.flatnonzero(~self.judge.keeps(portraits, rng))
 
     def follow(
         self, series: Series, codes: Codes, context: pa.Table | None, siblings: Siblings, rng: np.random.Generator
