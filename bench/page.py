@@ -52,9 +52,12 @@ QUALITIES = (
 )
 
 
+_DATABASES = "Whole databases, with keys, references and order, are measured in [RELATIONAL.md](RELATIONAL.md)."
+
+
 def page(results: Results, lab: Lab) -> str:
     """The whole page as Markdown."""
-    parts = ["# Twinlake's generators beside others", _about(lab)]
+    parts = ["# Twinlake's generators beside others", _about(lab), _DATABASES]
     for world, runs in results.items():
         parts += [f"## {world}", _qualities(runs), *_notes(world), _costs(runs)]
     return "\n\n".join([*parts, "## How it was measured", _method(lab)]) + "\n"
