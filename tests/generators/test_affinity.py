@@ -130,7 +130,7 @@ def test_a_saved_model_workers_and_shards_of_any_size_give_the_same_links(
     again = read_model(tmp_path / "model")
     again.save(tmp_path / "again")
     assert bytes_of(tmp_path / "model") == bytes_of(tmp_path / "again")
-    monkeypatch.setattr("twinlake.generators.relational.ROWS", 1000)
+    monkeypatch.setattr("twinlake.generators.relational.ROWS", 300)
     cut = again.sample(tmp_path / "cut", scale=1.0, seed=2)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         again.sample(tmp_path / "pool", scale=1.0, seed=2, executor=pool)
