@@ -11,6 +11,7 @@ from twinlake.generators.arrays import one, ranks
 from twinlake.generators.context import Contexts
 from twinlake.generators.links import Link, complete
 from twinlake.generators.siblings import Places, Siblings
+from twinlake.hashing import mix
 from twinlake.schema import Reference, Table
 from twinlake.tables import Tables
 
@@ -36,7 +37,8 @@ class Lesson:
         """The lesson of a table; None where it refers to nothing.
 
         Rows whose parent was held back are left out, unless all are. Rows of a parent stand in the declared order,
-        else in that of the columns in `order`; those that are equal in it as they stand in the source.
+        else in that of the columns in `order`; those that are equal in it as they stand in the source. Where nothing
+        orders them, they are shuffled.
         """
         if not links:
             return None
@@ -47,7 +49,7 @@ class Lesson:
         by = [table.order_by] if table.order_by else list(dict.fromkeys(order))
         places = [ranks(one(tables.columns(table.name, (name,))[name]))[rows] for name in reversed(by)]
         last = np.where(lead < 0, np.iinfo(np.int64).max, lead)
-        rows = rows[np.lexsort((*places, last))]
+        rows = rows[np.lexsort((*(places or [_shuffled(rows)]), last))]
         context = contexts.beside(table.name, references, {r: p[rows] for r, p in at.items()})
         siblings = Siblings.of(at[references[0]][rows].astype(np.int64))
         return cls(
@@ -63,3 +65,8 @@ def whole_rows(tables: Tables, table: Table, references: list[Reference], at: Ma
         names = tuple(dict.fromkeys(reference.columns))
         lost |= complete(tables.columns(table.name, names)) & (at[reference] < 0)
     return np.flatnonzero(~lost) if not lost.all() else np.arange(len(lost))
+
+
+def _shuffled(rows: Places) -> Places:
+    """An order that tells nothing: the source's own would be learnt as if it meant something."""
+    return np.argsort(mix(rows.astype(np.uint64)), kind="stable")
