@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.columns import Codes, Floats, is_missing, is_quantity, numbers
-from twinlake.hashing import hash_rows
+from twinlake.joining import places
 from twinlake.schema import Column, Kind, Reference, Schema, Table
 from twinlake.tables import Tables
 
@@ -22,13 +22,9 @@ Levels = Mapping[tuple[str, str], pa.Array]  # the most frequent values by table
 
 def found_at(child: pa.Table, parent: pa.Table, reference: Reference) -> Codes:
     """The row of the parent each child points to, shape (children,); -1 where it points nowhere, -2 for an orphan."""
-    cells = child.select(list(reference.columns))
-    hashes, first = np.unique(hash_rows(parent.select(list(reference.to))), return_index=True)
-    wanted = hash_rows(cells)
-    at = np.minimum(np.searchsorted(hashes, wanted), max(0, len(hashes) - 1))
-    found = hashes[at] == wanted if len(hashes) else np.zeros(len(wanted), np.bool_)
-    null = np.logical_or.reduce([is_missing(c) for c in cells.columns])
-    return np.where(null, -1, np.where(found, first[at] if len(hashes) else -2, -2)).astype(np.intp)
+    at = places(child, parent, reference)
+    null = np.logical_or.reduce([is_missing(child[c]) for c in reference.columns])
+    return np.where(null, -1, np.where(at < 0, -2, at)).astype(np.intp)
 
 
 def judged(schema: Schema, table: Table) -> tuple[Column, ...]:

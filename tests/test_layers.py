@@ -19,6 +19,7 @@ LEAVES = [
     "tables",
     "columns",
     "joining",
+    "sql",
     "hashing",
     "schema",
     "types",

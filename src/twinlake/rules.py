@@ -7,31 +7,28 @@ a row, as a cast that fails, the row breaks it.
 A rule looks at one row and at its parents: `shipped >= orders.ordered`. How rows come to hold rules is not told here.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from twinlake.errors import DataError, listed, nearest
-from twinlake.hashing import Hashes, hash_rows
-from twinlake.joining import typed
+from twinlake.joining import Keys
 from twinlake.schema import Origin, Reference, Rule, Schema, Table, quoted
+from twinlake.sql import Node, UnreadableError, connection, operands, parsed, walk, written
 
 if TYPE_CHECKING:
     import duckdb
 
-Node = dict[str, Any]
 Cell = tuple[str, str]
 """A column as a rule names it: the prefix of the parent, empty for the row itself, and the column."""
 
 Mask = npt.NDArray[np.bool_]
 
-_SELECT = "SELECT * FROM cells WHERE "
 _PLACE = {"query_location": 0, "query_location_length": 0}
 _REFUSED = {
     "SUBQUERY": "it asks another query",
@@ -61,7 +58,7 @@ class Reading:
     @property
     def parts(self) -> tuple[Node, ...]:
         """The conditions that it joins by AND."""
-        return tuple(_operands(self.root, "CONJUNCTION_AND"))
+        return tuple(operands(self.root, "CONJUNCTION_AND"))
 
     def named(self, node: Node) -> tuple[Cell, ...]:
         """The columns a part of the tree looks at, by first appearance."""
@@ -80,40 +77,25 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookup:
-    """The rows that a reference points to, found by its columns.
+    """The rows that a reference points to.
 
     Attributes:
-        reference: that leads to them.
-        hashes: of the columns it points to, ascending, shape (parents,).
-        cells: the columns asked for, in the same order.
-        types: of the columns it points to.
+        keys: how they are found.
+        cells: the columns asked for, a row for each row of the parent table.
     """
 
-    reference: Reference
-    hashes: Hashes
+    keys: Keys
     cells: pa.Table
-    types: tuple[pa.DataType, ...]
 
     @classmethod
     def of(cls, reference: Reference, parents: pa.Table, columns: Sequence[str]) -> Self:
         """Some columns of all rows of a table that a reference points to."""
-        known = parents.select(list(reference.to))
-        hashes = hash_rows(known)
-        order = np.argsort(hashes, kind="stable")
-        cells = parents.select(list(columns)).take(pa.array(order))
-        return cls(reference, hashes[order], cells, tuple(known.schema.types))
+        return cls(Keys.of(parents, reference), parents.select(list(columns)))
 
     def beside(self, rows: pa.Table) -> pa.Table:
         """The row that each row points to, all null where it points to none; one for each of `rows`."""
-        pointing = typed(rows.select(list(self.reference.columns)), list(self.types))
-        hashes = hash_rows(pointing)
-        place = np.searchsorted(self.hashes, hashes)
-        lost = np.ones(len(hashes), np.bool_)
-        inside = place < len(self.hashes)
-        lost[inside] = self.hashes[place[inside]] != hashes[inside]
-        for column in pointing.columns:
-            lost |= np.asarray(column.is_null())
-        return self.cells.take(pa.array(np.where(lost, 0, place), mask=lost))
+        at = self.keys.find(rows)
+        return self.cells.take(pa.array(at, mask=at < 0))
 
 
 def prefixes(table: Table) -> dict[str, Reference]:
@@ -186,7 +168,7 @@ def bind(read: Reading, types: Sequence[pa.DataType]) -> None:
     one = _lettered([pa.nulls(1, t) for t in types], 1)
     try:
         with _registered(one) as connection:
-            answer = connection.sql(f"SELECT ({write(read.root)}) AS held FROM cells")
+            answer = connection.sql(f"SELECT ({written(read.root)}) AS held FROM cells")
             kind = str(answer.types[0])
             answer.fetchall()
     except duckdb.Error as error:
@@ -222,14 +204,13 @@ def tree(sql: str) -> Node:
     """Any condition as DuckDB's tree, `= ANY (ARRAY[...])` as the list it is; raises DataError for anything else."""
     if not sql.strip():
         raise DataError("a rule is empty", fix=_FIX)
-    answer = _ask("SELECT json_serialize_sql(?)", f"{_SELECT}(\n{sql}\n)")
-    if answer["error"] or len(answer["statements"]) != 1:
-        told = str(answer.get("error_message", "it is more than one statement")).splitlines()[0]
+    try:
+        root = parsed(sql)
+    except UnreadableError as error:
+        if not (told := str(error)):
+            raise DataError(f'the rule "{sql}" is more than a condition', fix=_FIX) from None
         fix = f"{_FIX}; names that are words of SQL stand in double quotes"
-        raise DataError(f'the rule "{sql}" can\'t be read: {told}', fix=fix)
-    root: Node | None = answer["statements"][0]["node"].get("where_clause")
-    if root is None or _without_condition(answer) != _without_condition(json.loads(_frame())):
-        raise DataError(f'the rule "{sql}" is more than a condition', fix=_FIX)
+        raise DataError(f'the rule "{sql}" can\'t be read: {told.splitlines()[0]}', fix=fix) from None
     for node in list(walk(root)):
         if (members := _members(node)) is not None:
             listing = [node["child"], *members]
@@ -238,18 +219,9 @@ def tree(sql: str) -> Node:
     return root
 
 
-def write(node: Node) -> str:
-    """A tree as SQL, as DuckDB writes it."""
-    whole = json.loads(_frame())
-    whole["statements"][0]["node"]["where_clause"] = node
-    with _connection().cursor() as connection:
-        ((text,),) = connection.execute("SELECT json_deserialize_sql(?)", [json.dumps(whole)]).fetchall()
-    return str(text).removeprefix(_SELECT)
-
-
 def unheld(conditions: Sequence[Node], cells: pa.Table) -> list[Mask]:
     """For each condition, which rows of `cells` make it false or fail; a mask of shape (rows,) each."""
-    asked = [f"coalesce(TRY(({write(c)}) IS NOT FALSE), false)" for c in conditions]
+    asked = [f"coalesce(TRY(({written(c)}) IS NOT FALSE), false)" for c in conditions]
     return [~np.asarray(held.to_numpy(), np.bool_) for held in values(asked, cells)]
 
 
@@ -259,18 +231,6 @@ def values(expressions: Sequence[str], cells: pa.Table) -> list[pa.ChunkedArray]
     with _registered(cells) as connection:
         found = connection.sql(f"SELECT {listing} FROM cells").to_arrow_table()
     return [found[str(i)] for i in range(len(expressions))]
-
-
-def walk(value: object) -> Iterator[Node]:
-    """Every expression within a tree, as it stands there."""
-    if isinstance(value, dict):
-        if "class" in value:
-            yield value
-        for child in value.values():
-            yield from walk(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from walk(child)
 
 
 def _members(node: Node) -> list[Node] | None:
@@ -291,7 +251,7 @@ class _registered:  # noqa: N801 - read as a verb in `with`
 
     def __init__(self, cells: pa.Table) -> None:
         self._cells = cells
-        self._connection = _connection().cursor()
+        self._connection = connection().cursor()
 
     def __enter__(self) -> "duckdb.DuckDBPyConnection":
         self._connection.register("cells", self._cells)
@@ -302,27 +262,11 @@ class _registered:  # noqa: N801 - read as a verb in `with`
 
 
 @lru_cache(maxsize=1)
-def _connection() -> "duckdb.DuckDBPyConnection":
-    """A database of its own that reads no files; one thread, so that rows keep their order."""
-    import duckdb
-
-    made = duckdb.connect(config={
-        "enable_external_access": "false",
-        "threads": 1,
-        "arrow_lossless_conversion": True,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    })  # fmt: skip
-    made.execute("SET GLOBAL TimeZone = 'UTC'")
-    return made
-
-
-@lru_cache(maxsize=1)
 def _functions() -> dict[str, tuple[frozenset[str], frozenset[str]]]:
     """The kinds and stabilities of DuckDB's functions, by name."""
     sql = "SELECT lower(function_name), list(DISTINCT function_type), list(DISTINCT stability) FROM duckdb_functions()"
-    with _connection().cursor() as connection:
-        found = connection.execute(f"{sql} GROUP BY ALL").fetchall()
+    with connection().cursor() as asked:
+        found = asked.execute(f"{sql} GROUP BY ALL").fetchall()
     return {name: (frozenset(kinds), frozenset(s or "" for s in stable)) for name, kinds, stable in found}
 
 
@@ -384,27 +328,3 @@ def _readable(text: str, read: Reading) -> str:
     for i, (prefix, name) in reversed(list(enumerate(read.cells))):
         told = told.replace(f'"c{i}"', f"{prefix}.{name}" if prefix else name)
     return told
-
-
-def _ask(query: str, text: str) -> Node:
-    with _connection().cursor() as connection:
-        ((found,),) = connection.execute(query, [text]).fetchall()
-    answer: Node = json.loads(found)
-    return answer
-
-
-@lru_cache(maxsize=1)
-def _frame() -> str:
-    return json.dumps(_ask("SELECT json_serialize_sql(?)", f"{_SELECT}true"))
-
-
-def _without_condition(answer: Node) -> Node:
-    statement = answer["statements"][0]
-    return {**statement, "named_param_map": None, "node": {**statement["node"], "where_clause": None}}
-
-
-def _operands(node: Node, kind: str) -> list[Node]:
-    """A node's operands, those of operands of the same kind in their place."""
-    if node["type"] != kind:
-        return [node]
-    return [n for child in node["children"] for n in _operands(child, kind)]

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from twinlake.errors import DataError, listed, nearest
 from twinlake.hashing import Hashes, hash_rows, mix, uniform
+from twinlake.joining import places
 from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import Tables, TableWriter, write_schema
 
@@ -103,8 +104,7 @@ def _through(tables: Tables, name: str, reference: Reference, units: Units, own:
     child = tables.columns(name, reference.columns)
     if reference.table == name:
         return own
-    parent = hash_rows(tables.columns(reference.table, reference.to).select(list(reference.to)))
-    at = pd.Index(parent).get_indexer(pd.Index(hash_rows(child.select(list(reference.columns)))))
+    at = places(child, tables.columns(reference.table, reference.to), reference)
     owner = units[reference.table]
     assert owner is not None  # unit_tables lists parents before children
     return np.where(at >= 0, owner[at] if len(owner) else own, own)

@@ -10,7 +10,8 @@ from twinlake.columns import is_missing
 from twinlake.generators.arrays import one
 from twinlake.generators.drafts import Draft
 from twinlake.generators.grid import Floats, Places, ends_of, grain_of, is_measured, scale_of, ticks, untick
-from twinlake.rules import Cell, Mask, Node, Reading, unheld, values, write
+from twinlake.rules import Cell, Mask, Reading, unheld, values
+from twinlake.sql import Node, written
 from twinlake.types import ENUM
 
 _ROUNDS = 4  # of moves, for one may break what another has mended
@@ -82,7 +83,7 @@ def _listed(draft: Draft, read: Reading, part: Node, wrong: Places) -> Draft:
     nothing = read.flat(draft.rows.slice(0, 1), {p: t.slice(0, 1) for p, t in draft.parents.items()})
     column = f"c{read.cells.index(cell)}"
     kind = values([f"typeof({column})"], nothing)[0][0].as_py()
-    found = [one(v) for v in values([f"TRY_CAST({write(c)} AS {kind})" for c in named], nothing)]
+    found = [one(v) for v in values([f"TRY_CAST({written(c)} AS {kind})" for c in named], nothing)]
     words = pa.concat_arrays(found).drop_null()
     if not len(words):
         return draft
@@ -114,7 +115,7 @@ class _Bound:
         cells = self.read.flat(rows.take(at), {p: t.take(at) for p, t in draft.parents.items()})
         kind = f"typeof(c{self.read.cells.index(('', self.column))})"
         (told,) = values([f"any_value({kind})"], cells)
-        (found,) = values([f"TRY(TRY_CAST({write(self.other)} AS {told[0].as_py()}))"], cells)
+        (found,) = values([f"TRY(TRY_CAST({written(self.other)} AS {told[0].as_py()}))"], cells)
         return ticks(found, scale)
 
 

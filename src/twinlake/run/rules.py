@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from twinlake.errors import DataError, TwinlakeError
 from twinlake.expectations.rules import Batches, Breaches, breaches
-from twinlake.rules import Cell, Node, Reading, prefixes, reading, unheld, values, write
+from twinlake.rules import Cell, Reading, prefixes, reading, unheld, values
 from twinlake.schema import Origin, Rule, Schema, Table
+from twinlake.sql import Node, written
 
 _MIRRORED = {
     "COMPARE_GREATERTHAN": "COMPARE_LESSTHANOREQUALTO",
@@ -183,9 +184,9 @@ def _constant(read: Reading, node: Node, type_: pa.DataType) -> _Constant | None
     if read.named(node) or not kind:
         return None
     asked = {
-        "number": f"TRY_CAST({write(node)} AS DOUBLE)",
-        "time": f"epoch_us(TRY_CAST({write(node)} AS TIMESTAMP))::DOUBLE",
-        "text": f"TRY_CAST({write(node)} AS VARCHAR)",
+        "number": f"TRY_CAST({written(node)} AS DOUBLE)",
+        "time": f"epoch_us(TRY_CAST({written(node)} AS TIMESTAMP))::DOUBLE",
+        "text": f"TRY_CAST({written(node)} AS VARCHAR)",
     }[kind]
     value = values([f"TRY({asked})"], _NO_CELLS)[0][0].as_py()
     usable = isinstance(value, str) or (value is not None and math.isfinite(value))

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from twinlake.errors import DataError
-from twinlake.rules import Node, bind, make_rule, reading, tree, walk, write
+from twinlake.rules import bind, make_rule, reading, tree
 from twinlake.schema import Column, Origin, Rule, Table
+from twinlake.sql import Node, walk, written
 from twinlake.types import ENUM
 
 _ORDERING = frozenset((
@@ -87,7 +88,7 @@ def _rule(check: Check, table: Table, without: Collection[str]) -> Rule:
         _plain(node, table)
     if gone := [n["column_names"][-1] for n in walk(root) if _is_column(n) and n["column_names"][-1] in without]:
         raise DataError(f"column {gone[0]} is left out")
-    rule = make_rule(write(root), table, {}, origin=Origin.CATALOG, name=check.name)
+    rule = make_rule(written(root), table, {}, origin=Origin.CATALOG, name=check.name)
     read = reading(rule, table)
     columns = [table[name] for _, name in read.cells]
     _refuse_order_of_labels(read.root, columns)

@@ -3,11 +3,9 @@
 It is read by DuckDB and never by hand, so it means here what it means in any query.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 import duckdb
 import numpy as np
@@ -16,8 +14,8 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError, listed, nearest
 from twinlake.schema import Table
+from twinlake.sql import Node, UnreadableError, connection, operands, parsed, walk, written
 
-Node = dict[str, Any]
 _SELECT = "SELECT * FROM drawn WHERE "
 _REFUSED = {
     "SUBQUERY": "it asks another query",
@@ -47,14 +45,11 @@ class Predicate:
         """A predicate from SQL; raises GeneratorError where DuckDB can't read it, or it is more than a condition."""
         if not text.strip():
             raise GeneratorError("the predicate is empty", fix=_FIX)
-        answer = _ask("SELECT json_serialize_sql(?)", f"{_SELECT}(\n{text}\n)")
-        if answer["error"] or len(answer["statements"]) != 1:
-            told = answer.get("error_message", "it is more than one statement")
-            raise GeneratorError(f'the predicate "{text}" can\'t be read: {told}', fix=_FIX)
-        node = answer["statements"][0]["node"]
-        root = node.get("where_clause")
-        if root is None or _without_condition(answer) != _without_condition(json.loads(_frame())):
-            raise GeneratorError(f'the predicate "{text}" is more than a condition', fix=_FIX)
+        try:
+            root = parsed(text)
+        except UnreadableError as error:
+            told = f"can't be read: {error}" if str(error) else "is more than a condition"
+            raise GeneratorError(f'the predicate "{text}" {told}', fix=_FIX) from None
         made = cls(text, table, root)
         made._check()
         return made
@@ -67,7 +62,7 @@ class Predicate:
     @property
     def parts(self) -> tuple["Predicate", ...]:
         """The conditions that it joins by AND."""
-        return tuple(self._part(node) for node in _children(self.root, "CONJUNCTION_AND"))
+        return tuple(self._part(node) for node in operands(self.root, "CONJUNCTION_AND"))
 
     def joined(self, others: Sequence["Predicate"]) -> "Predicate":
         """This and others, joined by AND."""
@@ -85,60 +80,60 @@ class Predicate:
 
     def holds(self, rows: pa.Table) -> npt.NDArray[np.bool_]:
         """Whether each row satisfies it, shape (rows,); raises GeneratorError where it fails on a value."""
-        with _connection().cursor() as connection:
-            connection.register("drawn", rows)
+        with connection().cursor() as asked:
+            asked.register("drawn", rows)
             try:
-                found = connection.sql(f"SELECT coalesce(({self.text}\n), false) AS held FROM drawn").to_arrow_table()
+                found = asked.sql(f"SELECT coalesce(({self.text}\n), false) AS held FROM drawn").to_arrow_table()
             except duckdb.Error as error:
                 raise GeneratorError(
                     f'the predicate "{self.text}" fails on some values: {type(error).__name__}',
                     fix="Where it casts, use TRY_CAST",
                 ) from None
             finally:
-                connection.unregister("drawn")
+                asked.unregister("drawn")
         return np.asarray(found["held"].to_numpy(), np.bool_)
 
     def constants(self, column: str) -> pa.Array:
         """The constants it names, and their negatives, as cells of a column, as far as they can be."""
-        found = [n["literal"]["text"] for n in _walk(self.root) if n["class"] == "CONSTANT" and "literal" in n]
+        found = [n["literal"]["text"] for n in walk(self.root) if n["class"] == "CONSTANT" and "literal" in n]
         words = [w for word in found if isinstance(word, str) for w in (word, f"-{word}")]
         empty = self.table.select((column,)).arrow.empty_table()
-        with _connection().cursor() as connection:
-            connection.register("drawn", empty)
-            ((_, kind, *_),) = connection.sql("DESCRIBE SELECT * FROM drawn").fetchall()
-            connection.register("words", pa.table({"word": pa.array(words, pa.string())}))
+        with connection().cursor() as asked:
+            asked.register("drawn", empty)
+            ((_, kind, *_),) = asked.sql("DESCRIBE SELECT * FROM drawn").fetchall()
+            asked.register("words", pa.table({"word": pa.array(words, pa.string())}))
             try:
-                cells = connection.sql(f"SELECT TRY_CAST(word AS {kind}) AS c FROM words").to_arrow_table()["c"]
+                cells = asked.sql(f"SELECT TRY_CAST(word AS {kind}) AS c FROM words").to_arrow_table()["c"]
                 return cells.cast(empty.schema.field(0).type).combine_chunks().drop_null()
             except (duckdb.Error, pa.ArrowException):  # kinds that text is no constant of
                 return empty.column(0).combine_chunks()
             finally:
-                connection.unregister("drawn")
-                connection.unregister("words")
+                asked.unregister("drawn")
+                asked.unregister("words")
 
     @property
     def is_plain(self) -> bool:
         """Whether it only compares columns with constants, so that constants are where its answer changes."""
-        return all(n["class"] in _PLAIN for n in _walk(self.root))
+        return all(n["class"] in _PLAIN for n in walk(self.root))
 
     def __str__(self) -> str:
         """The SQL without what surrounds it."""
         return self.text
 
     def _check(self) -> None:
-        for node in _walk(self.root):
+        for node in walk(self.root):
             if node["class"] in _REFUSED:
                 raise GeneratorError(f'the predicate "{self.text}" can\'t be used: {_REFUSED[node["class"]]}', fix=_FIX)
             if node["class"] == "FUNCTION" and node["function_name"].lower() in _CHANGING:
                 told = f"{node['function_name']} gives another answer each time"
                 raise GeneratorError(f'the predicate "{self.text}" can\'t be used: {told}')
         try:
-            with _connection().cursor() as connection:
-                connection.register("drawn", _nulls(self.table))
-                answer = connection.sql(f"SELECT ({self.text}\n) AS held FROM drawn")
+            with connection().cursor() as asked:
+                asked.register("drawn", _nulls(self.table))
+                answer = asked.sql(f"SELECT ({self.text}\n) AS held FROM drawn")
                 kind = str(answer.types[0])
                 answer.fetchall()
-                connection.sql(f"{_SELECT}({self.text}\n)").fetchall()
+                asked.sql(f"{_SELECT}({self.text}\n)").fetchall()
         except duckdb.Error as error:
             self._check_names()
             told = str(error).splitlines()[0]
@@ -147,7 +142,7 @@ class Predicate:
             raise GeneratorError(f'the predicate "{self.text}" is neither true nor false', fix=_FIX)
 
     def _check_names(self) -> None:
-        for node in _walk(self.root):
+        for node in walk(self.root):
             if node["class"] == "COLUMN_REF" and self._column(node) is None:
                 name = node["column_names"][-1]
                 raise GeneratorError(
@@ -161,7 +156,7 @@ class Predicate:
         return next((told[n.lower()] for n in reversed(node["column_names"]) if n.lower() in told), None)
 
     def _columns_of(self, node: Node) -> tuple[str, ...]:
-        found = {self._column(n) for n in _walk(node) if n["class"] == "COLUMN_REF"}
+        found = {self._column(n) for n in walk(node) if n["class"] == "COLUMN_REF"}
         return tuple(name for name in self.table.names if name in found)
 
     def _about(self, node: Node, column: str) -> Node | None:
@@ -185,28 +180,9 @@ _PLAIN = frozenset(("COLUMN_REF", "CONSTANT", "COMPARISON", "BETWEEN", "CONJUNCT
 _FIX = "A predicate is a condition such as \"age < 30 AND city IN ('Bern', 'Basel')\""
 
 
-@lru_cache(maxsize=1)
-def _connection() -> duckdb.DuckDBPyConnection:
-    """A database of its own that reads no files; one thread, as rows come in batches."""
-    return duckdb.connect(config={"enable_external_access": "false", "threads": 1})
-
-
-def _ask(query: str, text: str) -> Node:
-    with _connection().cursor() as connection:
-        row = connection.execute(query, [text]).fetchone()
-    assert row is not None  # a query of one row
-    answer: Node = json.loads(row[0])
-    return answer
-
-
 def _sql(node: Node) -> str:
-    """A condition as SQL, as DuckDB writes it."""
-    whole = json.loads(_frame())
-    whole["statements"][0]["node"]["where_clause"] = node
-    with _connection().cursor() as connection:
-        row = connection.execute("SELECT json_deserialize_sql(?)", [json.dumps(whole)]).fetchone()
-    assert row is not None  # a query of one row
-    text = str(row[0]).removeprefix(_SELECT)
+    """A condition as SQL, without the brackets that DuckDB writes around it."""
+    text = written(node)
     return text[1:-1] if text.startswith("(") and text.endswith(")") and _closes_last(text) else text
 
 
@@ -221,26 +197,9 @@ def _closes_last(text: str) -> bool:
     return False
 
 
-@lru_cache(maxsize=1)
-def _frame() -> str:
-    return json.dumps(_ask("SELECT json_serialize_sql(?)", f"{_SELECT}true"))
-
-
 def _nulls(table: Table) -> pa.Table:
     """One row in which nothing is known: it shows what a predicate that can be read fails on by itself."""
     return pa.table([pa.nulls(1, column.type) for column in table.columns], names=list(table.names))
-
-
-def _without_condition(answer: Node) -> Node:
-    statement = answer["statements"][0]
-    return {**statement, "named_param_map": None, "node": {**statement["node"], "where_clause": None}}
-
-
-def _children(node: Node, kind: str) -> list[Node]:
-    """A node's operands, those of operands of the same kind in their place."""
-    if node["type"] != kind:
-        return [node]
-    return [n for child in node["children"] for n in _children(child, kind)]
 
 
 def _joined(nodes: list[Node], kind: str) -> Node:
@@ -248,15 +207,3 @@ def _joined(nodes: list[Node], kind: str) -> Node:
         return nodes[0]
     place = {"query_location": 0, "query_location_length": 0}
     return {"class": "CONJUNCTION", "type": kind, "alias": "", **place, "children": nodes}
-
-
-def _walk(value: object) -> Iterator[Node]:
-    """Every expression within a tree."""
-    if isinstance(value, Mapping):
-        if "class" in value:
-            yield dict(value)
-        for child in value.values():
-            yield from _walk(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _walk(child)
