@@ -13,7 +13,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs from anywhere
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs from anywh
 from bench.page import Results, page
 from bench.peers import PEERS, SHORT, Peer
 from bench.runs import Lab, Run
-from bench.worlds import FOLDER, ROOT, WORLDS, World
+from bench.worlds import FOLDER, ROOT, WORLDS, World, names_among
 
 
 def main() -> int:
@@ -71,8 +71,8 @@ def progress(world: World, name: str, seed: int, run: Run) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=_names(list(WORLDS)), default=list(WORLDS), help=", ".join(WORLDS))
-    parser.add_argument("--generators", type=_names(list(SHORT)), default=list(SHORT), help=", ".join(SHORT))
+    parser.add_argument("--data", type=names_among(list(WORLDS)), default=list(WORLDS), help=", ".join(WORLDS))
+    parser.add_argument("--generators", type=names_among(list(SHORT)), default=list(SHORT), help=", ".join(SHORT))
     parser.add_argument("--seeds", type=int, default=3, help="of all but the peers that train for --budget: they get 1")
     parser.add_argument("--budget", type=float, default=120, help="seconds of training for CTGAN, TVAE and TabularARGN")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the data lies")
@@ -82,16 +82,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     return parser.parse_args()
-
-
-def _names(allowed: list[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := [n for n in names if n not in allowed]:
-            raise argparse.ArgumentTypeError(f"there is no {unknown[0]}; there are {', '.join(allowed)}")
-        return names
-
-    return parse
 
 
 if __name__ == "__main__":

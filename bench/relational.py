@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,7 +32,7 @@ from bench.ledger import Told, judge_database
 from bench.peers import code_hash, last_line
 from bench.scorecard import HMA, OURS, Outcome, page, progress
 from bench.work import Task, folder_bytes, speed, timed
-from bench.worlds import FOLDER, ROOT
+from bench.worlds import FOLDER, ROOT, names_among
 from twinlake.errors import TwinlakeError
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
@@ -178,7 +178,7 @@ def _speed(model: RelationalModel, twin: Tables, out: Path, pool: Executor) -> f
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=_names(list(DATABASES)), default=list(DATABASES), help=", ".join(DATABASES))
+    parser.add_argument("--data", type=names_among(list(DATABASES)), default=list(DATABASES), help=", ".join(DATABASES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--preset", help="of the forest; its default where not given")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the data lies")
@@ -187,16 +187,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="of the largest table about so many, for trying things out")
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     return parser.parse_args()
-
-
-def _names(allowed: list[str]) -> Callable[[str], list[str]]:
-    def parse(text: str) -> list[str]:
-        names = text.split(",")
-        if unknown := [n for n in names if n not in allowed]:
-            raise argparse.ArgumentTypeError(f"there is no {unknown[0]}; there are {', '.join(allowed)}")
-        return names
-
-    return parse
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The data sets of the comparison: which rows, which columns, what is predicted; and their split into two halves."""
 
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +58,18 @@ class World:
         return Table(
             "rows", tuple(Column(f.name, f.type, nullable=True, public=f.name in self.public) for f in data.schema)
         )
+
+
+def names_among(allowed: Sequence[str]) -> Callable[[str], list[str]]:
+    """Reads names with commas between them from a command line; one that is not allowed is refused with the others."""
+
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [n for n in names if n not in allowed]:
+            raise argparse.ArgumentTypeError(f"there is no {unknown[0]}; there are {', '.join(allowed)}")
+        return names
+
+    return parse
 
 
 def halves(data: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:

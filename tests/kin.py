@@ -7,7 +7,7 @@ from twinlake.fidelity.databases import Databases
 from twinlake.random import stream
 from twinlake.schema import Column, Reference, Schema, Table
 from twinlake.tables import Tables
-from twinlake.units import assign_units
+from twinlake.units import assign_units, held
 
 PARENTS = Table(
     "parents",
@@ -28,6 +28,16 @@ CHILDREN = Table(
     order_by="at",
 )
 SCHEMA = Schema((PARENTS, CHILDREN))
+
+
+def apart(whole: Tables) -> tuple[Tables, Tables]:
+    """Learnt and held-back rows, each row a unit of its own."""
+    units = assign_units(whole, None)
+    learnt, kept = (
+        Tables(whole.schema, {n: whole[n].filter(pa.array(held(units[n], share=0.2, seed=7) == s)) for n in whole})
+        for s in (False, True)
+    )
+    return learnt, kept
 
 
 def family(counts: np.ndarray, seed: int = 0) -> Tables:

@@ -1,7 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from kin import CHILDREN, SCHEMA, databases, drawn
+from kin import CHILDREN, SCHEMA, apart, databases, drawn
 
 from twinlake.fidelity.databases import Databases
 from twinlake.fidelity.parents import parent_trend
@@ -9,7 +9,7 @@ from twinlake.fidelity.trend import pair_trend
 from twinlake.random import stream
 from twinlake.schema import Column, Reference, Schema, Table
 from twinlake.tables import Tables
-from twinlake.units import assign_units, held
+from twinlake.units import assign_units
 from twinlake.verdict import Verdict
 
 REAL, HOLDOUT, TWIN = (drawn(s) for s in range(3))
@@ -56,11 +56,7 @@ def test_the_measure_is_that_of_pair_trend_on_the_joined_table() -> None:
 
 def test_a_real_row_is_joined_with_its_parent_on_the_other_side() -> None:
     whole = drawn(0, parents=1500)
-    units = assign_units(whole, None)
-    sides = [
-        Tables(whole.schema, {n: whole[n].filter(pa.array(held(units[n], share=0.2, seed=7) == s)) for n in whole})
-        for s in (False, True)
-    ]
+    sides = apart(whole)
     split = Databases(*sides, drawn(1, parents=1500), assign_units(sides[1], None))
     assert judged(split).parts["weight × parents.size"] > 0.98
     assert not judged(Databases(*sides, cut_loose(whole), assign_units(sides[1], None))).passed

@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from kin import CHILDREN, PARENTS, SCHEMA, databases, drawn, family
+from kin import CHILDREN, PARENTS, SCHEMA, apart, databases, drawn, family
 
 from twinlake.fidelity.databases import Databases
 from twinlake.fidelity.siblings import leader, sibling_trend
 from twinlake.random import stream
 from twinlake.schema import Column, Reference, Schema, Table
 from twinlake.tables import Tables
-from twinlake.units import assign_units, held
+from twinlake.units import assign_units
 from twinlake.verdict import Verdict
 
 REAL, HOLDOUT, TWIN = (drawn(s) for s in range(3))
@@ -53,11 +53,7 @@ def test_rows_stand_in_the_order_of_their_column_wherever_they_lie() -> None:
 
 def test_parents_have_all_their_rows_whichever_side_these_are_on() -> None:
     whole = drawn(0, parents=1500)
-    units = assign_units(whole, None)
-    sides = [
-        Tables(whole.schema, {n: whole[n].filter(pa.array(held(units[n], share=0.2, seed=7) == s)) for n in whole})
-        for s in (False, True)
-    ]
+    sides = apart(whole)
     split = Databases(*sides, drawn(1, parents=1500), assign_units(sides[1], None))
     verdict = judged(split, unit=None)
     assert verdict.parts["mood × mood before"] > 0.95

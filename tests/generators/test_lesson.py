@@ -4,9 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.generators.context import Contexts, Telling
-from twinlake.generators.degrees import Degrees
 from twinlake.generators.lesson import Lesson
-from twinlake.generators.links import Link
 from twinlake.schema import Column, Reference, Schema, Table
 from twinlake.tables import Tables
 
@@ -31,8 +29,7 @@ def lesson(stays: dict[str, list], *, key=(), order_by=None, order=(), reference
         lambda t, c: tables.columns(t, c).select(list(c)), {"homes": Telling(("size",)), "wards": Telling(())},
         lambda child, lead: True,
     )  # fmt: skip
-    links = tuple(Link(r, 0.0, 0.0, single=False, degrees=Degrees.learn(np.ones(20, np.int64), 1)) for r in references)
-    return Lesson.of(tables, table, links, contexts, order=order)
+    return Lesson.of(tables, table, contexts, {r: contexts.found("stays", r) for r in references}, order=order)
 
 
 def test_a_table_that_refers_to_nothing_has_no_lesson() -> None:

@@ -21,6 +21,7 @@ from twinlake.generators.links import Link, leading_first
 from twinlake.generators.personal import Filler
 from twinlake.generators.protocols import TableGenerator, TableModel
 from twinlake.generators.saved import Arrays, read_arrays, read_head, write_model
+from twinlake.generators.siblings import Places
 from twinlake.generators.strays import learn_stray, stray_columns
 from twinlake.generators.thinning import Split
 from twinlake.hashing import Hashes, hash_rows, hash_values
@@ -267,7 +268,8 @@ def learn(
     data = tables.columns(table.name, modelled)
     plain = replace(_plain(table.select(modelled), picks), order_by=_order_by(table, modelled, modelled_key))
     parts = [n for n in (plain.order_by, *table.key) if n is not None and n in {*numbered, *modelled_key}]
-    lesson = Lesson.of(tables, table, now, contexts, order=parts) if generator.takes_context else None
+    at = {link.reference: contexts.found(table.name, link.reference) for link in now} if generator.takes_context else {}
+    lesson = Lesson.of(tables, table, contexts, at, order=parts)
     blueprint = Blueprint(
         table=table,
         rows=tables.rows(table.name),
@@ -280,8 +282,8 @@ def learn(
         deferred=later,
         fillers={n: _learn_filler(tables, table, n, own, terms) for n in table.personal if n not in fresh},
         strays=_learn_strays(tables, table, links, own, terms),
-        counters=_learn_counters(table, now, contexts, units, generator, terms) if lesson else {},
-        affinities=_learn_affinities(tables, table, now, contexts, units, terms) if lesson else {},
+        counters=_learn_counters(table, now, contexts, at, units, generator, terms) if lesson else {},
+        affinities=_learn_affinities(tables, table, contexts, at, units, terms) if lesson else {},
         guard=Guard.learn(data.select([n for n in modelled if n in table.learnt]), own, k=terms.k),
     )
     return _with_model(blueprint, data, plain, own, generator, lesson, rng=stream(terms.seed, "fit", table.name))
@@ -310,8 +312,9 @@ def _order_by(table: Table, modelled: tuple[str, ...], in_key: set[str]) -> str 
 
 
 def _learn_counters(
-    table: Table, links: tuple[Link, ...], contexts: Contexts, units: Units, generator: TableGenerator, terms: Terms
-) -> dict[int, TableModel]:
+    table: Table, links: tuple[Link, ...], contexts: Contexts, at: Mapping[Reference, Places], units: Units,
+    generator: TableGenerator, terms: Terms,
+) -> dict[int, TableModel]:  # fmt: skip
     """What draws how many children parents have, by what is known of them."""
     counters = {}
     for place, link in enumerate(links):
@@ -319,8 +322,8 @@ def _learn_counters(
         told = contexts.leading(table.name, link.reference) if place == 0 else contexts.of(parent)
         if link.single or not told.num_columns or told.num_rows < _COUNTED:
             continue
-        at = contexts.found(table.name, link.reference)
-        counts = np.bincount(at[at >= 0], minlength=told.num_rows).astype(np.int64)
+        places = at[link.reference]
+        counts = np.bincount(places[places >= 0], minlength=told.num_rows).astype(np.int64)
         rng = stream(terms.seed, "count", table.name, place)
         counters[place] = generator.fit(
             pa.table({"rows": counts}), COUNTED, units=units.get(parent), context=told, siblings=None, rng=rng
@@ -329,13 +332,12 @@ def _learn_counters(
 
 
 def _learn_affinities(
-    tables: Tables, table: Table, links: tuple[Link, ...], contexts: Contexts, units: Units, terms: Terms
+    tables: Tables, table: Table, contexts: Contexts, at: Mapping[Reference, Places], units: Units, terms: Terms
 ) -> dict[int, Affinity]:
     """Which parents of later references go with which leading ones, where these share no columns."""
-    if len(links) < 2:
+    if len(at) < 2:
         return {}
-    references = [link.reference for link in links]
-    at = {r: contexts.found(table.name, r).astype(np.int64) for r in references}
+    references = list(at)
     kept = whole_rows(tables, table, references, at)
     own = units.get(table.name)
     sides = [

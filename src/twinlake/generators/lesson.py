@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from twinlake.generators.arrays import one, ranks
 from twinlake.generators.context import Contexts
-from twinlake.generators.links import Link, complete
+from twinlake.generators.links import complete
 from twinlake.generators.siblings import Places, Siblings
 from twinlake.hashing import mix
 from twinlake.schema import Reference, Table
@@ -32,18 +32,18 @@ class Lesson:
 
     @classmethod
     def of(
-        cls, tables: Tables, table: Table, links: tuple[Link, ...], contexts: Contexts, *, order: Iterable[str]
+        cls, tables: Tables, table: Table, contexts: Contexts, at: Mapping[Reference, Places], *, order: Iterable[str]
     ) -> Self | None:
         """The lesson of a table; None where it refers to nothing.
 
+        `at` are the rows that each row refers to, by reference, the leading one first; see `Contexts.found`.
         Rows whose parent was held back are left out, unless all are. Rows of a parent stand in the declared order,
         else in that of the columns in `order`; those that are equal in it as they stand in the source. Where nothing
         orders them, they are shuffled.
         """
-        if not links:
+        if not at:
             return None
-        references = [link.reference for link in links]
-        at = {r: contexts.found(table.name, r) for r in references}
+        references = list(at)
         rows = whole_rows(tables, table, references, at)
         lead = at[references[0]][rows]
         by = [table.order_by] if table.order_by else list(dict.fromkeys(order))

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
 from twinlake.generators.blueprints import Blueprint
+from twinlake.generators.drafts import repeated
 from twinlake.generators.keys import as_numbers, from_numbers
 from twinlake.generators.links import Link, complete
-from twinlake.generators.rows import repeated
 from twinlake.generators.strays import Strays, find_strays, loosened
 from twinlake.generators.trees import grow, grow_within
 from twinlake.generators.weaving import plan

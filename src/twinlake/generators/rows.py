@@ -11,7 +11,7 @@ import pyarrow as pa
 from twinlake.generators.arrays import one, ranks, replaced
 from twinlake.generators.blueprints import Blueprint
 from twinlake.generators.degrees import Degrees
-from twinlake.generators.drafts import Laws, Parents, Places, breaking
+from twinlake.generators.drafts import Laws, Parents, Places, breaking, repeated
 from twinlake.generators.keys import Integers, as_numbers, from_numbers
 from twinlake.generators.protocols import TableModel
 from twinlake.generators.rules import repair
@@ -183,11 +183,6 @@ def _apart(blueprint: Blueprint, rows: pa.Table, rng: np.random.Generator) -> pa
         free = next_free(near, rest, step=blueprint.steps[moved])
         rows = _with(rows, moved, from_numbers(free, rows[moved].type))
     return rows
-
-
-def repeated(rows: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.bool_]:
-    """Whether an earlier row has the same key; shape (rows,)."""
-    return np.asarray(pd.Series(hash_rows(rows.select(list(key)))).duplicated().to_numpy())
 
 
 def nearest_free(values: Integers, groups: Hashes, places: npt.NDArray[np.int64]) -> Integers:

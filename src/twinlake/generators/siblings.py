@@ -38,6 +38,13 @@ class Siblings:
         """Rows without siblings."""
         return cls(np.arange(rows + 1, dtype=np.int64))
 
+    @property
+    def begins(self) -> npt.NDArray[np.bool_]:
+        """Which rows are the first of their run, shape (rows,)."""
+        found = np.zeros(int(self.starts[-1]), np.bool_)
+        found[self.starts[:-1]] = True
+        return found
+
     def take(self, runs: Places) -> tuple[Places, "Siblings"]:
         """The rows of some runs, one run after the other, and where each begins among them."""
         sizes = self.sizes[runs]

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.errors import GeneratorError, TwinlakeError
+from twinlake.generators.drafts import repeated
 from twinlake.generators.forest.conditions import Conditioned
 from twinlake.generators.forest.model import ForestModel
 from twinlake.generators.forest.predicate import Predicate
 from twinlake.generators.forest.rebalancing import Rebalanced, Shares
 from twinlake.generators.relational import RelationalModel
-from twinlake.generators.rows import repeated
 from twinlake.progress import Progress
 from twinlake.project import Rows
 from twinlake.random import derive

@@ -115,36 +115,38 @@ class Forest:
         """Learn the columns of `table`, each given those before it, the context, and what siblings before it hold."""
         relations = Relations.learn(data, table, units, k=self.k)
         data = relations.reduce(data)
-        sequence = None if siblings is None else Sequence.learn(data, relations.reduced, siblings, context)
         ids = unit_ids(units, data.num_rows)
         rows = _some(ids, self.rows, rng)
-        times = None
-        if sequence is not None and siblings is not None:
-            times = Times.of(sequence, data, siblings, context)
-            data = sequence.unroll(data, siblings, context)
-        learnt = _Coded.learn(
-            data, relations.reduced if sequence is None else sequence.unrolled, context, units, self.k
-        )
-        if sequence is None or siblings is None:
-            codes, codings = learnt.codes(rows, rng)
-            series = None
-        else:
-            every, codings = learnt.codes(np.arange(len(ids)), rng)
-            series = Series.learn(sequence, codings, every, times, units, k=self.k)
-            codes = series.seen(every, times, siblings, rows)
-        steps = self._steps(codes, unit_ids(ids[rows].astype(np.uint64), len(rows)), codings, learnt.given, series, rng)
+        if siblings is not None:
+            return self._fit_sequences(relations, data, siblings, context, units, ids, rows, rng)
+        learnt = _Coded.learn(data, relations.reduced, context, units, self.k)
+        codes, codings = learnt.codes(rows, rng)
+        steps = self._steps(codes, ids[rows], codings, learnt.given, None, rng)
+        model = ForestModel(relations, tuple(codings), learnt.names, steps)
+        return self._refined(model, codes, ids[rows], rng) if self.preset == Preset.QUALITY and len(codes) else model
+
+    def _fit_sequences(
+        self, relations: Relations, data: pa.Table, siblings: Siblings, context: pa.Table | None,
+        units: Hashes | None, ids: Ints, rows: Ints, rng: np.random.Generator,
+    ) -> ForestModel:  # fmt: skip
+        """Learn rows of the reduced table as sequences; trees grow from some of them, whose past is worked out."""
+        sequence = Sequence.learn(data, relations.reduced, siblings, context)
+        times = Times.of(sequence, data, siblings, context)
+        unrolled = sequence.unroll(data, siblings, context)
+        learnt = _Coded.learn(unrolled, sequence.unrolled, context, units, self.k)
+        every, codings = learnt.codes(np.arange(data.num_rows), rng)
+        series = Series.learn(sequence, codings, every, times, units, k=self.k)
+        codes = series.seen(every, times, siblings, rows)
+        steps = self._steps(codes, ids[rows], codings, learnt.given, series, rng)
         model = ForestModel(relations, tuple(codings), learnt.names, steps, series=series)
-        if not len(codes):
-            return model
-        if series is not None and siblings is not None:
-            return self._judged(model, every, times, context, siblings, ids, rng)
-        return self._refined(model, codes, ids[rows], rng) if self.preset == Preset.QUALITY else model
+        return self._judged(model, every, times, context, siblings, ids, rng) if len(codes) else model
 
     def _steps(
         self, codes: Codes, units: Ints, codings: list[Coding], given: int, series: Series | None,
         rng: np.random.Generator,
     ) -> tuple[Step, ...]:  # fmt: skip
         """How each column is drawn, in the order they are learnt."""
+        units = unit_ids(units.astype(np.uint64), len(codes))
         drawn = range(given, len(codings))
         if not len(codes):
             return tuple(Step(i) for i in drawn)
@@ -175,8 +177,8 @@ class Forest:
     def _growth(self, units: int, rows: int, columns: int) -> Growth:
         """Fewer trees for wide tables, smaller leaves for small ones, never below k units; bounded in rows.
 
-        Where units have several rows each, leaves are as small and samples as large as k units allow: a leaf of so
-        many units holds many more rows.
+        Where units have several rows each, leaves are half as large, in units, and samples larger: a leaf of so many
+        units holds many more rows.
         """
         trees = min(self.trees, max(4, _TREES_IN_ALL // max(columns, 1)))
         if rows >= _SEVERAL * units:

@@ -121,8 +121,7 @@ class Sequence:
     def unroll(self, data: pa.Table, siblings: Siblings, context: pa.Table | None) -> pa.Table:
         """Rows of the table as rows of `unrolled`."""
         cells = {n: one(data[n]) for n in self.table.names}
-        begins = np.zeros(data.num_rows, np.bool_)
-        begins[siblings.starts[:-1]] = True
+        begins = siblings.begins
         if self.order is not None:
             ticks, valid = self.ruler.read(cells[self.order])
             back, known = np.roll(ticks, 1), np.roll(valid, 1)
@@ -262,8 +261,7 @@ def _repeats_often(cells: pa.Array, siblings: Siblings) -> bool:
 
     One of few values does where it hardly ever changes: each change that is made up would show.
     """
-    begins = np.zeros(len(cells), np.bool_)
-    begins[siblings.starts[:-1]] = True
+    begins = siblings.begins
     if len(cells) - int(begins.sum()) < K * _MANY:
         return False
     counts = np.unique(hash_values(cells), return_counts=True)[1]

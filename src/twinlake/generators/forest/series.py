@@ -249,8 +249,7 @@ class Times:
         if sequence.order is None:
             return None
         now, valid = sequence.ruler.read(one(data[sequence.order]))
-        begun = np.roll(valid, 1)
-        begun[siblings.starts[:-1]] = False
+        begun = np.roll(valid, 1) & ~siblings.begins
         ceiling = sequence.bound(sequence.ceiling, context, rows=len(now))
         left = np.repeat(siblings.starts[1:], siblings.sizes) - 1 - np.arange(len(now))
         return cls(now, valid, begun, np.where(begun, ceiling - np.roll(now, 1), 0), left)
