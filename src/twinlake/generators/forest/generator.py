@@ -45,7 +45,7 @@ from twinlake.schema import Column, Table
 _TREES_IN_ALL = 1_200  # wide tables get fewer trees per column
 _ROWS_PER_TREE = 60_000
 _SEVERAL = 3  # rows of a unit, from which on its leaves are counted so
-_SHARE = 0.5  # of units that a tree grows from then
+_MORE = 1.25  # times the share of units that a tree grows from then
 _JUDGED = 200_000  # rows of sequences that are judged while learning
 _POOL = 2  # drawn sequences for each real one
 
@@ -182,7 +182,8 @@ class Forest:
         """
         trees = min(self.trees, max(4, _TREES_IN_ALL // max(columns, 1)))
         if rows >= _SEVERAL * units:
-            return Growth(trees, _SHARE, self.k, self.depth, self.penalty, self.groups, self.smoothing)
+            leaf, share = max(self.k, self.min_leaf // 2), min(_MORE * self.share, 1.0)
+            return Growth(trees, share, leaf, self.depth, self.penalty, self.groups, self.smoothing)
         leaf = max(self.k, min(self.min_leaf, round(units * self.share) // 60))
         share = min(self.share, max(_ROWS_PER_TREE / max(units, 1), 0.01))
         return Growth(trees, share, leaf, self.depth, self.penalty, self.groups, self.smoothing)
