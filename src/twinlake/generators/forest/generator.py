@@ -65,8 +65,9 @@ class Forest:
         preset: `fast` draws from the trees as they are; `quality` keeps of what they draw what a discriminator does
             not tell from real rows: about half, so drawing takes longer.
         trees: per column, 1 to 256.
-        share: of units that each tree grows from, above 0 up to 1.
-        min_leaf: units on either side of every cut where the table has enough rows, at least 10; never below k.
+        share: of units that each tree grows from, above 0 up to 1; a quarter more where units have three rows or more.
+        min_leaf: units on either side of every cut where the table has enough rows, at least 10; half as many where
+            units have three rows or more, never below k.
         depth: of trees, 1 to 30.
         penalty: how much a cut must tell to be made, 0 to 10: 1 is what chance alone tells, 2 is Akaike's criterion.
         groups: parts of equal frequency in which trees tell a quantity, 2 to 64.
