@@ -14,6 +14,14 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+class Outcome(StrEnum):
+    """A gate is passed, failed on evidence, or had too little data to tell; only the first lets a snapshot out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The result of one gate on one table.
@@ -29,6 +37,7 @@ class Verdict:
         limit: the bound that `low`/`high` is held against.
         bound: whether `limit` is a floor (`at_least`) or a ceiling (`at_most`).
         passed: whether the snapshot may go out as far as this gate is concerned.
+        inconclusive: whether there was too little data to tell; such a gate has not passed, and blocks as a failed one.
         severity: whether failing blocks the release.
         reason: one sentence a person can act on. Never a value of a real row.
         parts: the same measure of single columns (`age`) or pairs (`age × sex`), where it has parts.
@@ -47,11 +56,21 @@ class Verdict:
     severity: Severity = Severity.CRITICAL
     reason: str
     parts: Mapping[str, float] = field(default_factory=dict)
+    inconclusive: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a pass that measured nothing."""
+        """Refuse a pass that measured nothing, or that could not tell."""
         if self.passed and (self.value is None or math.isnan(self.value)):
             raise ValueError(f"gate {self.gate} passed {self.table} without a value")
+        if self.passed and self.inconclusive:
+            raise ValueError(f"gate {self.gate} passed {self.table} though it could not tell")
+
+    @property
+    def outcome(self) -> Outcome:
+        """Which of the three this is."""
+        if self.passed:
+            return Outcome.PASSED
+        return Outcome.INCONCLUSIVE if self.inconclusive else Outcome.FAILED
 
     @property
     def blocks(self) -> bool:

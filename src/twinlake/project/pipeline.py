@@ -1,10 +1,11 @@
 """The pipeline file's form: frozen, typed, unknown keys refused."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from twinlake.project.cron import parse_cron
 from twinlake.project.notation import parse_pointer, parse_reference
@@ -12,6 +13,15 @@ from twinlake.project.rows import Rows
 from twinlake.schema import Orphans
 from twinlake.verdict import Severity
 
+RECIPIENTS = ("public", "partner", "internal")
+PRIVACY_LIMITS: Mapping[str, tuple[float, float, float]] = {  # by recipient, in that order
+    "membership": (0.55, 0.575, 0.6),
+    "membership_tpr": (0.03, 0.04, 0.05),
+    "membership_epsilon": (0.5, 0.75, 1.0),
+    "attribute_inference": (0.05, 0.075, 0.1),
+    "shadow": (0.6, 0.6, 0.6),
+    "holdout_units": (500, 300, 100),
+}
 CHANCE = 0.5  # share of rows that are closer to learnt than to held-back ones where nothing was copied
 DEFAULT_LIMITS = {
     "column_shape": 0.95,
@@ -142,7 +152,14 @@ class GateLimit(Frozen):
     severity: Severity = Severity.CRITICAL
 
 
+class EpsilonGate(GateLimit):
+    """As `GateLimit`; ε is no share, so it may be above 1."""
+
+    limit: float = Field(ge=0)
+
+
 Limit = Annotated[GateLimit, BeforeValidator(_limit)]
+EpsilonLimit = Annotated[EpsilonGate, BeforeValidator(_limit)]
 
 
 class FidelityGates(Frozen):
@@ -156,10 +173,34 @@ class FidelityGates(Frozen):
 
 
 class PrivacyGates(Frozen):
-    """Ceilings: the upper end of the interval stays below. `min_units` is k: rarer values are never shown."""
+    """Ceilings that the upper end of the interval stays below; those left out are the recipient's.
 
+    `min_units` is k: rarer values are never shown.
+    """
+
+    recipient: Literal["public", "partner", "internal"] = Field("public", description="Who may read the release")
+    copying: Limit = GateLimit(limit=0.01)
+    membership: Limit = GateLimit(limit=PRIVACY_LIMITS["membership"][0])
+    membership_tpr: Limit = GateLimit(limit=PRIVACY_LIMITS["membership_tpr"][0])
+    membership_epsilon: EpsilonLimit = EpsilonGate(limit=PRIVACY_LIMITS["membership_epsilon"][0])
+    attribute_inference: Limit = GateLimit(limit=PRIVACY_LIMITS["attribute_inference"][0])
+    shadow: Limit = GateLimit(limit=PRIVACY_LIMITS["shadow"][0])
+    holdout_units: int = Field(500, ge=1, description="Held-back units that attacks need before they can clear a table")
+    secrets: tuple[str, ...] = Field(
+        (), description="Columns (table.column) that nobody may infer: each is held to attribute_inference by itself"
+    )
+    subgroups: tuple[str, ...] = Field((), description="Columns (table.column) whose groups are attacked on their own")
     closest_record: Limit = GateLimit(limit=DEFAULT_LIMITS["closest_record"])
     min_units: int = Field(10, ge=2, description="Values held by fewer privacy units never leave the vault")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_recipient(cls, data: Any) -> Any:  # noqa: ANN401 - any YAML value
+        """Fill what is left out with the limits of the recipient."""
+        who = data.get("recipient", RECIPIENTS[0]) if isinstance(data, dict) else None
+        if who not in RECIPIENTS:
+            return data  # whoever validates the fields says so
+        return {name: limits[RECIPIENTS.index(who)] for name, limits in PRIVACY_LIMITS.items()} | data
 
     @field_validator("closest_record")
     @classmethod
@@ -234,8 +275,9 @@ def json_schema() -> dict[str, Any]:
 
 def _allow_short_forms(defs: dict[str, Any]) -> None:
     """`column_shape: 0.95`, `key: id` and an empty table are read too, so editors shall not underline them."""
-    limit = defs.pop("GateLimit")
-    defs["GateLimit"] = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, limit]}
+    for name, most in (("GateLimit", {"maximum": 1}), ("EpsilonGate", {})):
+        limit = defs.pop(name)
+        defs[name] = {"anyOf": [{"type": "number", "minimum": 0, **most}, limit]}
     key = defs["TableChoice"]["properties"]["key"]
     key["anyOf"].append({"type": "string"})
     orphans = defs.pop("Orphans")  # with YAML's own null
