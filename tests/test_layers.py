@@ -14,6 +14,7 @@ LIBRARY = ROOT / "src" / "twinlake"
 SIBLINGS = ["sources", "generators", "fidelity", "privacy", "expectations", "storage", "report"]
 LEAVES = [
     "project",
+    "census",
     "units",
     "rules",
     "tables",
@@ -23,6 +24,7 @@ LEAVES = [
     "hashing",
     "schema",
     "types",
+    "card",
     "verdict",
     "random",
     "progress",

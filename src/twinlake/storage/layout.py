@@ -91,6 +91,18 @@ class Layout:
         """The file of a snapshot's verdicts; `snapshot` is its hash."""
         return self.own_vault(pipeline) / "verdicts" / f"{snapshot}.json"
 
+    def ledger(self, pipeline: str) -> Path:
+        """The folder of the account of everything that was let out."""
+        return self.own_vault(pipeline) / "ledger"
+
+    def attempts(self, pipeline: str) -> Path:
+        """The file that counts which snapshots were judged, and how that ended."""
+        return self.own_vault(pipeline) / "attempts.jsonl"
+
+    def full_page(self, pipeline: str, name: str) -> Path:
+        """A page with all that the gates found, for whoever answers for the real rows."""
+        return self.own_vault(pipeline) / "pages" / f"{name}.html"
+
     def record(self, pipeline: str, date: str) -> Path:
         """The file that says what the run of a date has made so far."""
         return self.own_vault(pipeline) / "runs" / f"{date}.json"
