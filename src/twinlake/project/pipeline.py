@@ -192,6 +192,9 @@ class PrivacyGates(Frozen):
     subgroups: tuple[str, ...] = Field((), description="Columns (table.column) whose groups are attacked on their own")
     closest_record: Limit = GateLimit(limit=DEFAULT_LIMITS["closest_record"])
     min_units: int = Field(10, ge=2, description="Values held by fewer privacy units never leave the vault")
+    total_rows: float = Field(
+        400, gt=0, description="Rows of a table that all releases together may hold, as a multiple of the source's"
+    )
 
     @model_validator(mode="before")
     @classmethod
