@@ -7,8 +7,10 @@ import dagster as dg
 
 from assets import keys, metadata
 from assets.project import Project
+from twinlake.card import coarse
 from twinlake.project import Pipeline
 from twinlake.report.reading import reading
+from twinlake.report.words import said
 from twinlake.run.gates import REAL_GATES, declared_gates, inapplicable
 from twinlake.run.judge import answers, judge, judge_real
 from twinlake.storage.verdicts import Gate
@@ -79,12 +81,13 @@ def _results(
 
 
 def _result(spec: dg.AssetCheckSpec, verdict: Verdict | None) -> dg.AssetCheckResult:
-    """A check's result; a gate that does not apply has nothing to fail, and says so in place of numbers."""
+    """A check's result as the card has it; a gate that does not apply has nothing to fail, and says so."""
+    shown = coarse(verdict) if verdict else None
     return dg.AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,
         passed=verdict is None or verdict.passed,
         severity=_SEVERITY[verdict.severity if verdict else Severity.WARNING],
-        description=verdict.reason if verdict else inapplicable(spec.name),
-        metadata=metadata.verdict(verdict) if verdict else {"applies": False},
+        description=f"{said(shown)}: {shown.reason}" if shown else inapplicable(spec.name),
+        metadata=metadata.verdict(shown) if shown else {"applies": False},
     )

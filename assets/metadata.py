@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from assets import keys
+from twinlake.card import Evidence, coarse, overridden
 from twinlake.project import Pipeline
+from twinlake.report.claim import claim
 from twinlake.report.plots import as_markdown, columns_plot
 from twinlake.report.shares import ColumnShares
-from twinlake.report.words import bounded, measure, percent, printable, worst_parts
+from twinlake.report.words import bounded, mark, measure, percent, printable, worst_parts
 from twinlake.run.extract import Extract
 from twinlake.schema import Column, Table, quoted
 from twinlake.storage.release import Release
@@ -85,6 +87,8 @@ def release(made: Release, version: Version) -> Metadata:
         "release": dg.MetadataValue.text(made.id),
         "report": dg.MetadataValue.path(page),
         "report page": dg.MetadataValue.url(page.as_uri()),
+        "claim": dg.MetadataValue.text(str(claim(verdicts, made.manifest.evidence))),
+        **_evidence(made.manifest.evidence),
         "scorecard": dg.MetadataValue.md(scorecard(verdicts)),
         "gates passed": dg.MetadataValue.int(sum(v.passed for v in verdicts)),
         "gates": dg.MetadataValue.int(len(verdicts)),
@@ -93,8 +97,18 @@ def release(made: Release, version: Version) -> Metadata:
     }
 
 
+def _evidence(evidence: Evidence | None) -> Metadata:
+    """For whom a release is, and how often snapshots of the same real rows were tried."""
+    if evidence is None:
+        return {}
+    told = {"recipient": evidence.recipient, "attempts": evidence.history, "policy": evidence.policy}
+    eased = {"overrides": "; ".join(evidence.overrides)} if evidence.overrides else {}
+    return {name: dg.MetadataValue.text(text) for name, text in (told | eased).items()}
+
+
 def verdict(given: Verdict) -> Metadata:
-    """A verdict: its numbers, so that Dagster draws them over time, its reason, and its worst parts."""
+    """A verdict: its outcome, its numbers as the card has them, so that Dagster draws them over time, and why."""
+    given = coarse(given)
     numbers = {"value": given.value, "low": given.low, "high": given.high, "baseline": given.baseline}
     known = {n: x for n, x in numbers.items() if x is not None and math.isfinite(x)}
     shown: Metadata = {n: dg.MetadataValue.float(float(x)) for n, x in known.items()}
@@ -103,6 +117,8 @@ def verdict(given: Verdict) -> Metadata:
     return {
         **shown,
         **(limit if given.value is not None else {}),
+        "outcome": dg.MetadataValue.text(given.outcome),
+        **({"override": dg.MetadataValue.text("warns, where it would block")} if overridden(given) else {}),
         "n": dg.MetadataValue.int(given.n),
         "reason": dg.MetadataValue.text(given.reason),
         **({"worst parts": dg.MetadataValue.text(parts)} if parts else {}),
@@ -113,13 +129,13 @@ def scorecard(verdicts: Iterable[Verdict]) -> str:
     """All verdicts as one Markdown table, narrow enough for the UI; the checks have the rest."""
     rows = (
         (
-            "✓" if v.passed else "✗" if v.blocks else "!",
+            mark(v),
             v.table,
             v.gate,
             measure(v.value),
             bounded(v).replace(" ", "\u00a0"),
         )
-        for v in verdicts
+        for v in map(coarse, verdicts)
     )
     return _table(("", "table", "gate", "value", "limit"), rows)
 

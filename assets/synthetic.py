@@ -8,7 +8,7 @@ from assets import keys, metadata
 from assets.project import Project
 from twinlake.project import Pipeline
 from twinlake.run.families import families
-from twinlake.run.release import comparisons
+from twinlake.run.pages import comparisons
 from twinlake.run.sample import open_snapshot, sample
 from twinlake.storage.publish import snapshot_hash
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from scenario import clinic
 
+from twinlake.card import Evidence
 from twinlake.storage.layout import Layout
 from twinlake.storage.manifest import Origin
 from twinlake.storage.publish import publish, snapshot_hash
@@ -12,6 +13,7 @@ from twinlake.storage.secret import vault_secret
 from twinlake.storage.verdicts import store_verdicts
 from twinlake.tables import Tables
 from twinlake.verdict import Severity, Verdict
+from twinlake.version import VERSION
 
 ORIGIN = Origin(generator="forest", licence="Apache-2.0", settings={"trees": 3}, source="ab" * 32)
 
@@ -33,6 +35,7 @@ def verdict(gate: str = "replay", table: str = "subjects", *, passed: bool = Tru
     )  # fmt: skip
 
 
+EVIDENCE = Evidence(recipient="public", policy="first", version=VERSION)
 GATES = {("subjects", "replay"), ("visits", "replay")}
 GOOD = [verdict(table=t) for t, _ in sorted(GATES)]
 
@@ -46,14 +49,19 @@ def stage(layout: Layout, *, pipeline: str = "clinic", tables: Tables | None = N
 
 def judge(layout: Layout, staging: Path, verdicts=GOOD, *, pipeline: str = "clinic", expected=GATES) -> None:
     """Store verdicts on a snapshot."""
-    store_verdicts(layout, pipeline, snapshot_hash(staging), verdicts, expected=expected, secret=vault_secret(layout))
+    store_verdicts(
+        layout, pipeline, snapshot_hash(staging), verdicts, expected=expected, policy=EVIDENCE.policy,
+        secret=vault_secret(layout),
+    )  # fmt: skip
 
 
-def put_out(layout: Layout, staging: Path, date: str, *, pipeline: str = "clinic", keep: int = 10) -> Release:
+def put_out(
+    layout: Layout, staging: Path, date: str, *, pipeline: str = "clinic", keep: int = 10, evidence: Evidence = EVIDENCE
+) -> Release:
     """Publish a snapshot."""
     return publish(
-        layout, pipeline, staging, origin=ORIGIN, expected=GATES, date=date, secret=vault_secret(layout), keep=keep,
-        report=lambda manifest: f"<h1>{manifest.release}</h1>",
+        layout, pipeline, staging, origin=ORIGIN, expected=GATES, evidence=evidence, date=date,
+        secret=vault_secret(layout), keep=keep, report=lambda manifest: f"<h1>{manifest.release}</h1>",
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_the_worst_parts_come_first():
 
 def test_a_gate_that_could_not_run_shows_no_numbers():
     shown = metadata.verdict(Verdict.could_not_run("replay", "people", why="the disk is full"))
-    assert set(shown) == {"n", "reason"}
+    assert set(shown) == {"n", "outcome", "reason"}
 
 
 def test_the_scorecard_marks_what_blocks_and_what_warns():

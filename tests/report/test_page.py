@@ -120,24 +120,25 @@ def test_no_promise_is_made_that_nobody_can_keep() -> None:
 def test_what_was_not_tested_is_named_until_a_gate_tests_it() -> None:
     before = Reader(written()).text
     assert "Membership: whether" in before
-    assert "Not tested: membership, attribute inference, linkage and singling out" in before
-    after = Reader(written(verdicts=[verdict(), verdict("membership_advantage", bound="at_most", value=0.0)])).text
+    assert "Not tested: Membership; Attribute inference; Several releases together" in before
+    after = Reader(written(verdicts=[verdict(), verdict("membership", bound="at_most", value=0.5, limit=0.55)])).text
     assert "Membership: whether" not in after
     assert "Attribute inference: whether" in after
 
 
 def test_a_gate_that_could_not_run_tested_nothing() -> None:
-    silent = Verdict.could_not_run("membership_advantage", "subjects", why="too few rows")
+    silent = Verdict.could_not_run("membership", "subjects", why="too few rows")
     told = Reader(written(verdicts=[silent])).text
     assert "Membership: whether" in told
-    assert "Membership advantage of table subjects: the gate could not run." in told
-    assert "could not run: too few rows" in told
+    assert "Membership of table subjects: the gate could not run." in told
+    assert "could not run; the vault has why" in told
+    assert "could not run: too few rows" in Reader(written(verdicts=[silent], full=True)).text
     assert "Refused" in told
 
 
 def test_a_refusal_names_the_gate_and_its_reason() -> None:
     told = Reader(written(verdicts=[verdict(passed=False, reason="0.90 is under 0.95")], release=None)).text
-    assert "Column shape of subjects did not pass." in told
+    assert "Column shape of subjects failed." in told
     assert "0.90 is under 0.95" in told
     assert "candidate, not released" in told
     assert "Refused" in Reader(written(verdicts=[])).text
@@ -153,8 +154,9 @@ def test_a_warning_does_not_refuse() -> None:
 def test_every_gate_on_the_page_is_explained() -> None:
     gates = ["structure", "expectations", "column_shape", "pair_trend", "replay", "closest_record", "a_new_gate"]
     told = Reader(written(verdicts=[verdict(g) for g in gates])).text
-    assert told.count("Closest record") == 2  # in the scorecard and in how to read it
-    assert told.count("A new gate") == 2
+    assert told.count("Pair trend") == 2  # in the scorecard and in how to read it
+    assert told.count("Replay") == 2
+    assert told.count("A new gate") == 3  # and in the claim
 
 
 def test_keys_references_and_personal_columns_are_in_the_schema_table() -> None:

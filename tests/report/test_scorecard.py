@@ -63,8 +63,8 @@ def test_only_likenesses_are_said_to_be_far_from_real() -> None:
     [
         ([PASSED], "2026-11-22", "released as 2026-11-22"),
         ([PASSED, WARNED], None, "passed 1 of 2 gates; none blocks a release"),
-        ([PASSED, FAILED], None, "refused because pair_trend of people did not pass"),
-        ([FAILED, SILENT], "2026-11-22", "refused because pair_trend of people and 1 other gate did not pass"),
+        ([PASSED, FAILED], None, "refused because pair_trend of people failed"),
+        ([FAILED, SILENT], "2026-11-22", "refused because pair_trend of people failed, and 1 other gate did not pass"),
         ([], "2026-11-22", "refused because no gate was run"),
     ],
 )

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from lakes import GATES, GOOD, ORIGIN, judge, project, put_out, released, stage, verdict
+from lakes import EVIDENCE, GATES, GOOD, ORIGIN, judge, project, put_out, released, stage, verdict
 from scenario import clinic
 
+from twinlake.card import coarse
 from twinlake.errors import LakeError, Refused
 from twinlake.storage.lake import query
-from twinlake.storage.manifest import verify_files
+from twinlake.storage.manifest import read_manifest, verify_files
 from twinlake.storage.publish import publish, snapshot_hash
 from twinlake.storage.release import releases
 from twinlake.storage.secret import vault_secret
@@ -48,7 +49,8 @@ def test_a_release_holds_the_snapshots_bytes_and_its_evidence(layout):
     release = put_out(layout, staging, "2026-11-22")
     assert release.manifest.snapshot == snapshot_hash(staging)
     assert release.manifest.rows == {"wards": 12, "subjects": 20, "visits": clinic(20)["visits"].num_rows}
-    assert release.manifest.verdicts == tuple(GOOD)
+    assert release.manifest.verdicts == tuple(coarse(v) for v in GOOD)
+    assert read_manifest(release.folder).evidence == EVIDENCE
     assert (release.folder / "report.html").read_text() == "<h1>2026-11-22</h1>"
     for path in ("schema.json", "subjects/part-00000.parquet"):
         assert (release.folder / path).read_bytes() == (staging / path).read_bytes()
@@ -300,7 +302,7 @@ def test_a_report_that_can_not_be_made_leaves_nothing_behind(layout):
 
     with pytest.raises(RuntimeError):
         publish(
-            layout, "clinic", staging, origin=ORIGIN, expected=GATES, date="2026-11-22", keep=1, report=broken,
+            layout, "clinic", staging, origin=ORIGIN, expected=GATES, evidence=EVIDENCE, date="2026-11-22", keep=1, report=broken,
             secret=vault_secret(layout),
         )  # fmt: skip
     assert names(layout) == []

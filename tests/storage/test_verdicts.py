@@ -3,6 +3,7 @@ import json
 import pytest
 from lakes import GATES, GOOD, judge, project, stage, verdict
 
+from twinlake.card import coarse
 from twinlake.errors import LakeError
 from twinlake.storage.publish import snapshot_hash
 from twinlake.storage.secret import vault_secret
@@ -21,7 +22,7 @@ def read(layout, pipeline="clinic", snapshot=HASH):
 
 
 def store(layout, verdicts, expected=GATES):
-    store_verdicts(layout, "clinic", HASH, verdicts, expected=expected, secret=vault_secret(layout))
+    store_verdicts(layout, "clinic", HASH, verdicts, expected=expected, policy="first", secret=vault_secret(layout))
 
 
 def test_verdicts_read_back_as_they_were_stored(layout):
@@ -40,7 +41,7 @@ def test_steps_may_store_one_after_the_other(layout):
 def test_a_later_verdict_of_a_gate_counts(layout):
     store(layout, GOOD)
     store(layout, [verdict(passed=False)])
-    assert read(layout).failing([]) == [("subjects", "replay", "measured")]
+    assert read(layout).failing([]) == [("subjects", "replay", f"failed: {coarse(verdict(passed=False)).reason}")]
 
 
 def test_a_gate_without_verdict_fails(layout):

@@ -84,6 +84,7 @@ def run(name: str, workers: int, date: str | None) -> None:
     Example: twinlake run adult
     """
     with sentences():
+        from twinlake.card import rounded
         from twinlake.report.scorecard import render_text
         from twinlake.run.job import Job
         from twinlake.run.run import run as whole
@@ -93,7 +94,9 @@ def run(name: str, workers: int, date: str | None) -> None:
             outcome = whole(job, date=date, workers=workers, progress=told)
         released = outcome.release.name if outcome.release else None
         title = f"{job.name} · {outcome.title}"
-        click.echo(render_text(outcome.verdicts, title=title, release=released, encoding=encoding()))
+        click.echo(
+            render_text([rounded(v) for v in outcome.verdicts], title=title, release=released, encoding=encoding())
+        )
         for line in outcome.lines():
             click.echo(line)
         sys.exit(1 if outcome.refused else 0)
@@ -185,38 +188,52 @@ def evaluate(real: str, holdout: str, synthetic: str, unit: str | None) -> None:
 @main.command()
 @click.argument("name", required=False)
 def releases(name: str | None) -> None:
-    """List the releases of a pipeline, or of all, newest first.
+    """List the releases of a pipeline, or of all, newest first; of one, also what was let out in all.
 
     Example: twinlake releases adult
     """
     with sentences():
         from twinlake.report.listing import release_lines
+        from twinlake.run.account import account
         from twinlake.storage.layout import Layout
         from twinlake.storage.release import releases as there
 
-        found = there(Layout.find(Path.cwd()), name)
-    for line in release_lines(
-        (r.pipeline, r.name, r.manifest.created, r.manifest.rows, r.manifest.origin.generator) for r in reversed(found)
-    ):
-        click.echo(line)
+        layout = Layout.find(Path.cwd())
+        found = there(layout, name)
+        for line in release_lines(
+            (r.pipeline, r.name, r.manifest.created, r.manifest.rows, r.manifest.origin.generator)
+            for r in reversed(found)
+        ):
+            click.echo(line)
+        for line in account(name, layout) if name else ():
+            click.echo(line)
 
 
 @main.command()
 @click.argument("release")
-def report(release: str) -> None:
+@click.option("--vault", is_flag=True, help="Write the page with all that was found on real rows, into the vault.")
+def report(release: str, vault: bool) -> None:
     """Print where the report of a release is: one HTML page that a browser opens. RELEASE: NAME or NAME@RELEASE.
 
     Example: twinlake report adult@2026-11-22
     """
     with sentences():
+        from twinlake.card import coarse
+        from twinlake.report.claim import claim
         from twinlake.report.scorecard import render_text
         from twinlake.storage.layout import Layout
         from twinlake.storage.release import find_release
 
         found = find_release(Layout.find(Path.cwd()), release)
-        verdicts, title = found.manifest.verdicts, f"{found.pipeline} · {found.name}"
+        verdicts, title = [coarse(v) for v in found.manifest.verdicts], f"{found.pipeline} · {found.name}"
         click.echo(render_text(verdicts, title=title, release=found.name, encoding=encoding()))
+        click.echo(str(claim(verdicts, found.manifest.evidence)))
         click.echo(f"the page: {found.folder / 'report.html'}")
+        if vault:
+            from twinlake.run.job import Job
+            from twinlake.run.pages import full_page
+
+            click.echo(f"all that was found, in the vault: {full_page(Job.open(found.pipeline), found)}")
 
 
 @main.command()

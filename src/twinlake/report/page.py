@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from twinlake.card import Evidence, coarse, is_private, overridden
 from twinlake.report import plots, words
-from twinlake.report.reading import reading, untested, untested_attacks
+from twinlake.report.claim import claim
+from twinlake.report.reading import reading, untested
 from twinlake.report.shares import ColumnShares, Form, Share, pair_scores
 from twinlake.schema import Column, Schema, Table
 from twinlake.types import type_name
-from twinlake.verdict import Severity, Verdict, blocking
+from twinlake.verdict import Verdict, blocking
 
 MOST_NOTES = 50
 MOST_FIGURES = 240  # over all tables, so that a page of many tables still opens at once
 _RANKED = {"parent_trend": "Columns beside those of rows referred to", "sibling_trend": "Columns beside the row before"}
-_STATUS = {True: ("pass", "✓", "passed"), False: ("fail", "✗", "missed, blocks"), None: ("warn", "!", "missed, warns")}
+_STATUS = {"✓": "pass", "✗": "fail", "?": "fail", "!": "warn"}
 
 
 def page(
@@ -27,9 +29,11 @@ def page(
     created: dt.datetime,
     manifest_rows: Sequence[tuple[str, str]],
     verdicts: Sequence[Verdict],
+    evidence: Evidence | None = None,
     comparisons: Mapping[str, Sequence[ColumnShares]],
     families: Mapping[str, Sequence[ColumnShares]],
     schema: Schema,
+    full: bool = False,
 ) -> str:
     """The page as HTML; equal arguments give equal text.
 
@@ -38,11 +42,14 @@ def page(
         release: the release's name; None for a candidate that was refused or not yet let out.
         created: when the release was published, or the snapshot drawn.
         manifest_rows: settings, versions, hashes and licences as labels and values, shown in this order.
-        verdicts: of every gate that was reached.
+        verdicts: of every gate that was reached; those of privacy are shown as the card has them, unless `full`.
+        evidence: under which policy they were given; None where nobody wrote it down.
         comparisons: by table, what `compare` gave.
         families: by table, what `compare` gave of how many of its rows the rows have that it refers to.
         schema: of the synthetic tables.
+        full: whether the page stays in the vault, and may show all that was found.
     """
+    verdicts = list(verdicts) if full else [coarse(v) for v in verdicts]
     when = created.strftime("%Y-%m-%d %H:%M") + (f" {created.tzname()}" if created.tzinfo else "")
     css = files("twinlake.report").joinpath("page.css").read_text(encoding="utf-8")
     html = _template().render(
@@ -52,11 +59,15 @@ def page(
         release=release,
         created=when,
         outcome=_outcome(verdicts, release),
-        facts=_facts(pipeline, when, verdicts, schema),
+        claim=claim(verdicts, evidence),
+        full=full,
+        attempts=_attempts(evidence),
+        overrides=_overrides(verdicts, evidence),
+        attacked=_attacked(verdicts),
+        facts=_facts(pipeline, when, verdicts, schema, evidence),
         gates=_gates(verdicts),
         readings=[reading(g) for g in dict.fromkeys(v.gate for v in verdicts)],
         untested=untested(verdicts),
-        attacks=[text.split(":")[0].lower() for text in untested_attacks(verdicts)],
         public=", ".join(t.name for t in schema if t.public),
         k=max((c.k for shares in comparisons.values() for c in shares), default=0),
         columns=list(_columns(comparisons, verdicts)),
@@ -94,29 +105,65 @@ def _policy(css: str) -> str:
 
 
 def _outcome(verdicts: Sequence[Verdict], release: str | None) -> dict[str, str]:
-    passed, all_, missed = sum(v.passed for v in verdicts), len(verdicts), [v for v in verdicts if not v.passed]
-    if blocking(verdicts) or not verdicts:
-        return {"status": "fail", "mark": "✗", "head": "Refused", "text": _refusal(blocking(verdicts))}
+    missed, stopped = [v for v in verdicts if not v.passed], blocking(verdicts)
+    if stopped or not verdicts:
+        unsure = bool(stopped) and all(v.inconclusive for v in stopped)
+        return {"status": "fail", "mark": "?" if unsure else "✗", "head": "Refused", "text": _refusal(stopped)}
     warned = f" {words.counted(len(missed), 'warning')}: see below." if missed else ""
-    text = f"Passed {passed} of {words.counted(all_, 'gate')}.{warned}"
+    text = f"Passed {len(verdicts) - len(missed)} of {words.counted(len(verdicts), 'gate')}.{warned}"
     return {"status": "pass", "mark": "✓", "head": "Released" if release else "May be released", "text": text}
 
 
 def _refusal(stopped: Sequence[Verdict]) -> str:
     if not stopped:
         return "No gate was run."
-    more = f" and {words.counted(len(stopped) - 1, 'other gate')}" if len(stopped) > 1 else ""
-    return f"{reading(stopped[0].gate).title} of {stopped[0].table}{more} did not pass."
+    more = f", and {words.counted(len(stopped) - 1, 'other gate')} did not pass" if len(stopped) > 1 else ""
+    return f"{reading(stopped[0].gate).title} of {stopped[0].table} {words.ended(stopped[0])}{more}."
 
 
-def _facts(pipeline: str, when: str, verdicts: Sequence[Verdict], schema: Schema) -> list[tuple[str, str]]:
+def _attempts(evidence: Evidence | None) -> str:
+    if evidence is None:
+        return ""
+    second = "" if evidence.attempt == 1 else (
+        f" This is the second attempt of its date, after privacy gates had refused the first: they were held to "
+        f"{100 * evidence.confidence:g} % confidence in place of 95 %."
+    )  # fmt: skip
+    return f"Snapshots of the same real rows were {evidence.history}.{second}"
+
+
+def _overrides(verdicts: Sequence[Verdict], evidence: Evidence | None) -> list[str]:
+    """Where the pipeline file asks less than the recipient's class, a sentence each."""
+    if evidence is not None:
+        return list(evidence.overrides)
+    return [f"{g} warns, where it would block" for g in dict.fromkeys(v.gate for v in verdicts if overridden(v))]
+
+
+def _attacked(verdicts: Sequence[Verdict]) -> dict[str, str] | None:
+    """A picture of all attacks beside their limits."""
+    private = [v for v in verdicts if is_private(v.gate)]
+    if not private:
+        return None
+    titles = {v.gate: reading(v.gate).title for v in private}
+    told = "; ".join(f"{titles[v.gate]} of {words.printable(v.table, most=40)}: {words.said(v)}" for v in private)
+    return {"uri": plots.as_uri(plots.attacks_plot(private, titles)), "alt": told}
+
+
+def _facts(
+    pipeline: str, when: str, verdicts: Sequence[Verdict], schema: Schema, evidence: Evidence | None
+) -> list[tuple[str, str]]:
     missed = [v for v in verdicts if not v.passed]
+    policy = [] if evidence is None else [
+        ("For", f"{evidence.recipient} recipients"),
+        ("Policy", evidence.policy),
+        ("Judged by", f"Twinlake {evidence.version}"),
+    ]  # fmt: skip
     return [
         ("Made by", f"Twinlake, pipeline {words.printable(pipeline, most=60)}"),
         ("Released on", when),
+        *policy,
         ("Tables", f"{len(schema.tables):,}"),
         ("Columns", f"{sum(len(t.columns) for t in schema):,}"),
-        ("Gates passed", f"{len(verdicts) - len(missed)} of {len(verdicts)}"),
+        ("Gates", words.tally(verdicts)),
         ("Warnings", str(len(missed) - len(blocking(verdicts)))),
     ]
 
@@ -127,11 +174,11 @@ def _gates(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 
 def _gate(v: Verdict) -> dict[str, Any]:
-    status, mark, said = _STATUS[True if v.passed else False if v.severity is Severity.CRITICAL else None]
+    mark, said = words.mark(v), words.said(v)
     limit, value = words.bounded(v), words.measure(v.value)
     title = reading(v.gate).title
     return {
-        "status": status, "mark": mark, "said": said, "title": title,
+        "status": _STATUS[mark], "mark": mark, "said": said, "title": title,
         "picture": plots.as_uri(plots.bullet_plot(v)) if v.value is not None else "",
         "alt": f"{title}: {value} {words.interval(v)}, limit {limit}, {said}",
         "numbers": [
@@ -139,7 +186,8 @@ def _gate(v: Verdict) -> dict[str, Any]:
             ("baseline", "" if v.baseline is None else words.measure(v.baseline)),
             ("limit", limit), ("rows", f"{v.n:,}"),
         ],
-        "reason": "" if v.passed else v.reason,
+        "reason": "" if v.passed else f"{said}: {v.reason}",
+        "override": "override: warns, where it would block" if overridden(v) else "",
     }  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from twinlake.card import share_of_limit
 from twinlake.report.shares import ColumnShares, Form, PairScores
-from twinlake.report.words import measure, percent, printable, worst_parts
+from twinlake.report.words import mark, measure, percent, printable, said, worst_parts
 from twinlake.verdict import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -120,6 +121,31 @@ def bullet_plot(verdict: Verdict) -> str:
         axes.fill_between(passing, -0.62, 0.62, color=ZONE, linewidth=0)
         axes.plot([verdict.limit] * 2, [-1, 1], color=INK, linewidth=1.6)
         _needle(axes, verdict)
+    return svg.getvalue()
+
+
+def attacks_plot(verdicts: Sequence[Verdict], titles: Mapping[str, str]) -> str:
+    """Attacks one below the other as an SVG: a bar as long as the harm is of what the limit allows, the limit a line.
+
+    Bars end at twice the limit. An attack whose value is a probability, or was not measured, has none.
+    """
+    row, width = 17.0, 560.0
+    height = 36 + row * len(verdicts)
+    with _figure(width, height) as (figure, svg):
+        axes = _axes(
+            figure, (0.42, 22 / height, 0.36, row * len(verdicts) / height), (0, 2), (len(verdicts) - 0.5, -0.5)
+        )
+        axes.fill_between((0, 1), len(verdicts) - 0.5, -0.5, color=ZONE, linewidth=0)
+        for i, verdict in enumerate(verdicts):
+            length = share_of_limit(verdict)
+            if length is not None:
+                _rectangles(axes, [(0, min(2.0, max(0.02, length)), i - 0.3, i + 0.3)], _color(verdict))
+            name = f"{titles.get(verdict.gate, verdict.gate)} · {verdict.table}"
+            axes.text(-0.04, i, printable(name, most=46), ha="right", va="center_baseline", color=INK, fontsize=7.5)
+            axes.text(2.04, i, f"{mark(verdict)} {said(verdict)}", va="center_baseline", color=MUTED, fontsize=7.5)
+        axes.plot([1, 1], [len(verdicts) - 0.5, -0.5], color=INK, linewidth=1.4)
+        for x, text in ((0, "guessing"), (1, "limit")):
+            axes.text(x, len(verdicts) - 0.2, text, ha="center", va="top", color=MUTED, fontsize=7.5)
     return svg.getvalue()
 
 
@@ -251,7 +277,7 @@ def _heat_key(figure: "Figure", width: float, height: float) -> None:
 
 
 def _needle(axes: "Axes", verdict: Verdict) -> None:
-    color = GOOD if verdict.passed else BAD if verdict.severity is Severity.CRITICAL else WARN
+    color = _color(verdict)
     if _is_number(verdict.baseline):
         axes.plot([verdict.baseline], [0], linestyle="", marker="D", markersize=6, markerfacecolor=PAPER,
                   markeredgecolor=MUTED, markeredgewidth=1.3)  # fmt: skip
@@ -259,6 +285,10 @@ def _needle(axes: "Axes", verdict: Verdict) -> None:
         axes.plot([verdict.low, verdict.high], [0, 0], color=color, linewidth=3.2, solid_capstyle="butt")
     if _is_number(verdict.value):
         axes.plot([verdict.value], [0], linestyle="", marker="o", markersize=7, color=color, markeredgecolor=PAPER)
+
+
+def _color(verdict: Verdict) -> str:
+    return GOOD if verdict.passed else BAD if verdict.severity is Severity.CRITICAL else WARN
 
 
 def _is_number(x: float | None) -> TypeGuard[float]:

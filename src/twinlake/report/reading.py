@@ -9,10 +9,15 @@ from twinlake.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A gate's name for people, and what it asks."""
+    """A gate's name for people, and what it asks.
+
+    Attributes:
+        attack: what somebody would try whom the gate plays, in a few words; empty for gates that play nobody.
+    """
 
     title: str
     asks: str
+    attack: str = ""
 
 
 _READINGS = {
@@ -69,7 +74,52 @@ _READINGS = {
     "replay": Reading(
         "Replay",
         "Does a real record, a rare real value, a real key or an exact extreme come back? Counts those that do; where "
-        "coincidence is natural, only what goes beyond that of rows held back. The baseline is what chance would give.",
+        "coincidence is natural, only what goes beyond that of rows held back. One is too many.",
+        "finding real records, rare values, keys and extremes word for word",
+    ),
+    "copying": Reading(
+        "Copying",
+        "Do synthetic rows lie nearer to units that were learnt than to units held back, which of the two was a coin's "
+        "flip: nearly the same row, the same cells, one single record? The value is how likely chance alone would do "
+        "it; under the limit it fails.",
+        "finding rows that are nearly those of a real person",
+    ),
+    "membership": Reading(
+        "Membership",
+        "Can somebody who knows a person's record tell from the release whether that person is among the real rows? "
+        "The value is how often the attack ranks a person who is before one who is not: 0.5 is guessing, 1 is "
+        "certainty. The upper end of the interval stays within the limit: for all, for the most isolated tenth, and "
+        "for each group that the pipeline file names.",
+        "telling whether a person is among the real rows",
+    ),
+    "membership_tpr": Reading(
+        "Membership, those it is sure of",
+        "Of the people who are among the real rows, how many does the attack find while it accuses one in a hundred "
+        "wrongly? 0.01 is guessing. An average can hide the few who are easily found; this can't.",
+        "telling it of the few that are found most easily",
+    ),
+    "membership_epsilon": Reading(
+        "Membership, as an epsilon",
+        "How large must the epsilon of differential privacy be at least for what the attack guessed right (Steinke, "
+        "Nasr and Jagielski 2023)? It is a lower bound: it can show that much is given away, not that nothing is.",
+        "guessing who is among the real rows and who is not",
+    ),
+    "attribute_inference": Reading(
+        "Attribute inference",
+        "Can a detail of a person be guessed better from the release than it could be were that person not in it? The "
+        "value is by how much, as a share of what is left to guess: 0 is no better, 1 is always.",
+        "guessing an unknown detail of a person who is among the real rows",
+    ),
+    "over_time": Reading(
+        "Over time",
+        "Do all releases together, or two compared, give away what each alone does not: who came or went between them?",
+        "putting several releases together, and comparing them",
+    ),
+    "shadow": Reading(
+        "Generator, in and out",
+        "Were the generator run again and again with and without one isolated person, could its releases be told "
+        "apart? 0.5 is guessing, 1 is certainty.",
+        "telling releases with and without an isolated person apart",
     ),
     "closest_record": Reading(
         "Closest record",
@@ -78,12 +128,24 @@ _READINGS = {
     ),
 }
 
-_ATTACKS = (
-    (("membership",), "Membership: whether somebody can find out that a certain person is among the real rows."),
-    (("attribute",), "Attribute inference: whether the release lets an unknown detail of a known person be guessed."),
-    (("link", "singling"), "Linkage and singling out: whether other data help to tie rows to a person."),
-    (("union", "releases", "longitudinal"), "Several releases together: what comparing or averaging them gives away."),
+_UNRUN = (
+    (("membership", "membership_tpr", "membership_epsilon"),
+     "Membership: whether somebody can find out that a certain person is among the real rows."),
+    (("attribute_inference",),
+     "Attribute inference: whether the release lets an unknown detail of a known person be guessed."),
+    (("over_time",), "Several releases together: what comparing or averaging them gives away."),
+    (("shadow",), "The generator, with and without a person: what its releases would tell apart, run again and again."),
+)  # fmt: skip
+"""What is untested unless one of these gates has run."""
+
+UNTESTED = (
+    "Linkage with outside data: whether tables that somebody else holds help to tie rows to a person.",
+    "Statistics of groups: what holds of all who are alike, and so tells something of each of them.",
+    "The model itself: what somebody learns who gets hold of it, and not of rows alone.",
+    "Differential privacy: no epsilon is promised; one that was measured is a lower bound.",
+    "Attackers who know what nobody foresaw: other people's releases, earlier leaks, a person's friends.",
 )
+"""What no gate looks at, ever."""
 
 
 def reading(gate: str) -> Reading:
@@ -105,5 +167,5 @@ def untested(verdicts: Sequence[Verdict]) -> list[str]:
 
 def untested_attacks(verdicts: Sequence[Verdict]) -> list[str]:
     """The attacks that no gate has tried, as `name: what it would show.`"""
-    ran = [v.gate for v in verdicts if v.value is not None]
-    return [text for words, text in _ATTACKS if not any(w in gate for gate in ran for w in words)]
+    ran = {v.gate for v in verdicts if v.value is not None}
+    return [text for gates, text in _UNRUN if not ran & set(gates)] + list(UNTESTED)

@@ -9,8 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from twinlake.report.words import bounded, interval, measure, outcome, printable, worst_parts
-from twinlake.verdict import Severity, Verdict, blocking
+from twinlake.card import overridden
+from twinlake.report.words import bounded, interval, mark, measure, outcome, printable, said, worst_parts
+from twinlake.verdict import Verdict, blocking
 
 MOST_WORST = 12
 _PLAIN = str.maketrans(
@@ -52,7 +53,9 @@ class _Card:
         yield pen.text(printable(self.title), "bold")
         yield Text()
         yield from self._tables(pen)
-        yield from _listed(pen, "Why", ((_mark(v), _named(v), v.reason) for v in self.verdicts if not v.passed))
+        yield from _listed(pen, "Why", ((mark(v), _named(v), _why(v)) for v in self.verdicts if not v.passed))
+        eased = [v for v in self.verdicts if overridden(v)]
+        yield from _listed(pen, "Overrides", (("!", _named(v), "warns, where it would block") for v in eased))
         yield from _listed(pen, "Furthest from real", self._worst())
         style = "bold red" if blocking(self.verdicts) or not self.verdicts else "bold green"
         yield pen.text(outcome(self.verdicts, release=self.release), style)
@@ -94,26 +97,27 @@ def _rows(pen: _Pen, verdicts: Sequence[Verdict], *, header: bool) -> Table:
     for v in verdicts:
         cells = [measure(v.value), interval(v), measure(v.baseline), bounded(v), f"{v.n:,}"]
         style = _style(v)
-        table.add_row(pen.text(_mark(v), style), pen.text(printable(v.gate, most=42)), *map(pen.text, cells))
+        table.add_row(pen.text(mark(v), style), pen.text(printable(v.gate, most=42)), *map(pen.text, cells))
     return table
 
 
 def _listed(pen: _Pen, head: str, lines: Iterator[tuple[str, str, str]]) -> Iterator[RenderableType]:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for mark, name, text in lines:
-        table.add_row(pen.text(mark), pen.text(f"{name}: {printable(text)}"))
+    for sign, name, text in lines:
+        table.add_row(pen.text(sign), pen.text(f"{name}: {printable(text)}"))
     if table.row_count:
         yield pen.text(head, "bold")
         yield Padding(table, (0, 0, 1, 0))
+
+
+def _why(verdict: Verdict) -> str:
+    """The reason; where there was too little data, that word and what follows from it first."""
+    return f"{said(verdict)}: {verdict.reason}" if verdict.inconclusive else verdict.reason
 
 
 def _named(verdict: Verdict) -> str:
     return f"{printable(verdict.table, most=30)} · {printable(verdict.gate, most=30)}"
 
 
-def _mark(verdict: Verdict) -> str:
-    return "✓" if verdict.passed else "✗" if verdict.severity is Severity.CRITICAL else "!"
-
-
 def _style(verdict: Verdict) -> str:
-    return {"✓": "green", "✗": "bold red", "!": "yellow"}[_mark(verdict)]
+    return {"✓": "green", "✗": "bold red", "?": "bold red", "!": "yellow"}[mark(verdict)]

@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 
-from twinlake.verdict import Verdict, blocking
+from twinlake.verdict import Outcome, Verdict, blocking
 
 _LINE_BREAKERS = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # terminals, XML and bidi tricks live in these categories
 
@@ -66,15 +66,40 @@ def worst_parts(verdict: Verdict, *, most: int = 3) -> list[tuple[str, float]]:
     return sorted(verdict.parts.items(), key=lambda p: (sign * p[1], p[0]))[:most]
 
 
+def mark(verdict: Verdict) -> str:
+    """`✓` passed, `✗` failed and blocks, `?` could not tell and blocks, `!` did not pass and warns."""
+    if verdict.passed:
+        return "✓"
+    return "!" if not verdict.blocks else "?" if verdict.inconclusive else "✗"
+
+
+def said(verdict: Verdict) -> str:
+    """The outcome in words, with what follows from it: `passed`, `failed, blocks`, `inconclusive, blocks`."""
+    then = "" if verdict.passed else ", blocks" if verdict.blocks else ", warns"
+    return f"{verdict.outcome}{then}"
+
+
+def ended(verdict: Verdict) -> str:
+    """What became of a gate that did not pass: `failed`, or `could not tell`."""
+    return "could not tell" if verdict.inconclusive else "failed"
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """`7 of 9 gates passed, 1 failed, 1 inconclusive`."""
+    counts = {o: sum(v.outcome is o for v in verdicts) for o in Outcome}
+    rest = [f"{n} {o}" for o, n in counts.items() if n and o is not Outcome.PASSED]
+    return ", ".join([f"{counts[Outcome.PASSED]} of {counted(len(verdicts), 'gate')} passed", *rest])
+
+
 def outcome(verdicts: Sequence[Verdict], *, release: str | None) -> str:
     """`released as …`, `refused because …`, or how many gates were passed."""
     stopped = blocking(verdicts)
     if not verdicts:
         return "refused because no gate was run"
     if stopped:
-        first = f"{stopped[0].gate} of {printable(stopped[0].table, most=40)}"
-        more = f" and {counted(len(stopped) - 1, 'other gate')}" if len(stopped) > 1 else ""
-        return f"refused because {first}{more} did not pass"
+        first = f"{stopped[0].gate} of {printable(stopped[0].table, most=40)} {ended(stopped[0])}"
+        more = f", and {counted(len(stopped) - 1, 'other gate')} did not pass" if len(stopped) > 1 else ""
+        return f"refused because {first}{more}"
     if release is not None:
         return f"released as {printable(release, most=60)}"
     passed = sum(v.passed for v in verdicts)

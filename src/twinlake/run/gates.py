@@ -1,9 +1,10 @@
 """Which gates a table goes through, and how each is run: one that can't run has failed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from twinlake.card import confidence
 from twinlake.errors import TwinlakeError
 from twinlake.expectations.gate import expectations
 from twinlake.expectations.rules import rules
@@ -36,6 +37,7 @@ class Case:
         unit: the root table of the privacy unit, None where each row is one.
         seed: of the gates' own draws (subsamples, bootstraps).
         report: told each exception a gate raised; returns where its text is kept.
+        attempt: 1, or 2 where a privacy gate has refused another snapshot of the same rows and settings that day.
     """
 
     real: Tables
@@ -46,6 +48,12 @@ class Case:
     suites: Mapping[str, Suite]
     seed: int
     report: Callable[[Exception], str]
+    attempt: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """What upper bounds of privacy gates hold with: half of α is left for a second attempt."""
+        return confidence(self.attempt)
 
     def units(self) -> Units:
         """The privacy unit of each learnt row."""
@@ -129,10 +137,11 @@ def inapplicable(gate: str) -> str:
     return f"not applicable: {'its rows have no order' if gate == 'sibling_trend' else apart}"
 
 
-def judge_table(case: Case, name: str, units: Units) -> Iterator[Verdict]:
-    """The verdicts of every gate on one table, in the order of `gate_names`."""
+def judge_table(case: Case, name: str, units: Units, *, skip: Collection[str] = ()) -> Iterator[Verdict]:
+    """The verdicts of every gate on one table but those to `skip`, in the order of `gate_names`."""
     table, gates = case.real.schema[name], case.gates
-    wanted = gate_names(table, suites=name in case.suites, private=units[name] is not None)
+    names = gate_names(table, suites=name in case.suites, private=units[name] is not None)
+    wanted = [n for n in names if n not in skip]
     shape, trend, closest = gates.fidelity.column_shape, gates.fidelity.pair_trend, gates.privacy.closest_record
     rng = stream(case.seed, "gates", name)
     three = (case.real, case.holdout, case.synthetic)

@@ -1,6 +1,5 @@
 """Stage 5: judge a snapshot by every gate. Suites run on the real tables too: one that they fail is a wrong suite."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 
@@ -8,9 +7,12 @@ from twinlake.errors import ProjectError, TwinlakeError
 from twinlake.expectations.gate import expectations
 from twinlake.expectations.suite import Suite, read_suite
 from twinlake.progress import Progress
+from twinlake.run.attempts import attempt_of, evidence, note_attempt
 from twinlake.run.extract import Extract, open_extract
 from twinlake.run.gates import REAL_GATES, Case, gate_names, judge_table
 from twinlake.run.job import Job
+from twinlake.run.pages import keep_page
+from twinlake.run.policy import policy_hash, suites_hash
 from twinlake.run.record import Record
 from twinlake.run.sample import open_snapshot
 from twinlake.run.wall import keep, walled
@@ -20,22 +22,31 @@ from twinlake.storage.verdicts import Gate, store_verdicts
 from twinlake.storage.writing import write_whole
 from twinlake.tables import canonical
 from twinlake.units import unit_tables
-from twinlake.verdict import Verdict
+from twinlake.verdict import Verdict, blocking
 
 
 def judge(job: Job, record: Record, *, progress: Progress | None = None) -> list[Verdict]:
-    """The verdicts of every gate on every table; kept in the vault under the snapshot's hash."""
+    """The verdicts of every gate on every table; kept in the vault under the snapshot's hash.
+
+    A snapshot that is refused gets a page of its own in the vault, with all that was found.
+    """
     with walled(job.layout, job.name, "checking"):
         extract, name = open_extract(job, record.need("extract")), record.need("snapshot")
-        case = _case(job, extract, record)
+        snapshot = snapshot_hash(job.layout.staging(job.name, name))
+        attempt = attempt_of(job, record.date, extract, snapshot)
+        case = _case(job, extract, record, attempt)
         units, verdicts = case.units(), judge_real(job, record)
         for done, table in enumerate(extract.schema.names):
             if progress:
                 progress(f"check {table}", done, len(extract.schema.tables))
             verdicts += judge_table(case, table, units)
-        folder = job.layout.staging(job.name, name)
-        expected = expected_gates(job, extract.schema)
-        store_verdicts(job.layout, job.name, snapshot_hash(folder), verdicts, expected=expected, secret=job.secret)
+        store_verdicts(
+            job.layout, job.name, snapshot, verdicts, expected=expected_gates(job, extract.schema),
+            policy=policy_hash(job), secret=job.secret, attempt=attempt,
+        )  # fmt: skip
+        note_attempt(job, record.date, extract, snapshot, number=attempt, verdicts=verdicts)
+        if blocking(verdicts):
+            keep_page(job, record, verdicts, evidence(job, record))
         return verdicts
 
 
@@ -73,14 +84,6 @@ def read_suites(job: Job, schema: Schema) -> dict[str, Suite]:
     return suites
 
 
-def suites_hash(job: Job) -> str:
-    """Hash of the pipeline's suite files; 20 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for file in sorted(job.layout.suites(job.name).glob("*.json")):
-        digest.update(f"\x00{file.name}\x00".encode() + file.read_bytes())
-    return digest.hexdigest()[:20]
-
-
 def expected_gates(job: Job, schema: Schema) -> frozenset[tuple[str, str]]:
     """(table, gate) of every verdict that a release needs."""
     private = unit_tables(schema, job.pipeline.unit)
@@ -99,7 +102,7 @@ def answers(job: Job, record: Record, verdicts: Iterable[Verdict], asked: Iterab
     return {gate: given.get(gate, silent.get(gate)) for gate in asked}
 
 
-def _case(job: Job, extract: Extract, record: Record) -> Case:
+def _case(job: Job, extract: Extract, record: Record, attempt: int) -> Case:
     return Case(
         real=extract.learnt,
         holdout=extract.holdout,
@@ -109,4 +112,5 @@ def _case(job: Job, extract: Extract, record: Record) -> Case:
         suites=read_suites(job, extract.schema),
         seed=job.seed("gates"),
         report=lambda error: keep(job.layout, job.name, error),
+        attempt=attempt,
     )

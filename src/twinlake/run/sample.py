@@ -11,6 +11,8 @@ from pathlib import Path
 from twinlake.errors import LakeError
 from twinlake.progress import Progress
 from twinlake.project import Rows
+from twinlake.run.attempts import next_attempt
+from twinlake.run.extract import open_extract
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.train import open_model
@@ -20,15 +22,20 @@ from twinlake.tables import Tables, canonical
 
 
 def sample(job: Job, record: Record, *, workers: int = 1, progress: Progress | None = None) -> Record:
-    """Draw the snapshot of the record's model; one that is complete already is kept."""
+    """Draw the snapshot of the record's model; one that is complete already is kept.
+
+    Where a privacy gate has refused that snapshot, another one is drawn, once; then DataError says what to change.
+    """
     with walled(job.layout, job.name, "sampling"), executor(workers) as pool:
         model = open_model(job, record.need("model"))
         scale = Rows.parse(job.pipeline.snapshot.rows).scale(model.rows[model.counted])
-        name = _id(job, record, scale)
+        extract = open_extract(job, record.need("extract"))
+        seed = _seed(job, record, next_attempt(job, record.date, extract))
+        name = _id(record, scale, seed)
         home = job.layout.staging(job.name, name)
         if not _is_whole(home):
             shutil.rmtree(home, ignore_errors=True)
-            model.sample(home, scale=scale, seed=_seed(job, record), executor=pool, progress=progress)
+            model.sample(home, scale=scale, seed=seed, executor=pool, progress=progress)
         return record.save(job.layout, snapshot=name)
 
 
@@ -55,12 +62,16 @@ def executor(workers: int) -> Iterator[Executor | None]:
         yield pool
 
 
-def _seed(job: Job, record: Record) -> int:
-    """The same for the same model where the pipeline file sets a seed; without one, each date draws other rows."""
+def _seed(job: Job, record: Record, attempt: int) -> int:
+    """The same for the same model where the pipeline file sets a seed; without one, each date draws other rows.
+
+    So does a second attempt.
+    """
     dated = () if job.pipeline.generator.seed is not None else (record.date,)
-    return job.seed("sample", record.need("model"), *dated)
+    again = () if attempt == 1 else ("attempt", attempt)
+    return job.seed("sample", record.need("model"), *dated, *again)
 
 
-def _id(job: Job, record: Record, scale: float) -> str:
-    told = canonical({"model": record.need("model"), "scale": scale, "seed": _seed(job, record)})
+def _id(record: Record, scale: float, seed: int) -> str:
+    told = canonical({"model": record.need("model"), "scale": scale, "seed": seed})
     return hashlib.sha256(told.encode()).hexdigest()[:20]

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from twinlake.card import Evidence
 from twinlake.errors import LakeError
 from twinlake.schema import Schema
 from twinlake.tables import canonical, file_hash
@@ -62,7 +63,9 @@ class Manifest:
     Attributes:
         created: when it was published, UTC, ISO 8601.
         snapshot: hash of the schema and all rows; what the verdicts are about.
+        verdicts: as the card shows them; in full they stay in the vault.
         rows: rows of each table, in the schema's order.
+        evidence: under which policy it was judged; None in manifests of earlier versions.
     """
 
     pipeline: str
@@ -74,6 +77,7 @@ class Manifest:
     schema: Schema
     verdicts: tuple[Verdict, ...]
     rows: Mapping[str, int]
+    evidence: Evidence | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`."""
@@ -89,6 +93,7 @@ class Manifest:
             "schema": self.schema.to_json(),
             "verdicts": [v.to_json() for v in self.verdicts],
             "rows": dict(self.rows),
+            "evidence": self.evidence.to_json() if self.evidence else None,
         }
 
     @classmethod
@@ -107,6 +112,7 @@ class Manifest:
             schema=schema,
             verdicts=tuple(Verdict.from_json(v) for v in data["verdicts"]),
             rows={name: data["rows"][name] for name in schema.names},
+            evidence=Evidence.from_json(told) if (told := data.get("evidence")) else None,
         )
 
     def save(self, folder: Path) -> None:

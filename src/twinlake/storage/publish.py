@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from twinlake.card import Evidence, coarse
 from twinlake.errors import LakeError, Refused
 from twinlake.schema import Schema, path_name
 from twinlake.storage.catalog import build_catalog, check_name, sync
@@ -25,6 +26,7 @@ from twinlake.storage.manifest import File, Manifest, Origin, now
 from twinlake.storage.release import Release, is_date, next_name, release_folders, releases
 from twinlake.storage.verdicts import Gate, Judgement, read_verdicts
 from twinlake.tables import file_hash, parts, read_schema
+from twinlake.verdict import Verdict
 
 _SHOWN = 0o444  # a release never changes; its files are nobody's to write
 _REPORT = "report.html"
@@ -45,6 +47,7 @@ def publish(
     *,
     origin: Origin,
     expected: Collection[Gate],
+    evidence: Evidence,
     date: str,
     secret: bytes,
     keep: int,
@@ -61,6 +64,7 @@ def publish(
         staging: its folder; stays as it is.
         origin: what it was made from and by what, for the manifest.
         expected: every (table, gate) that must have passed.
+        evidence: the policy that it must have been judged under, and what the manifest says of the attempts.
         date: what the release is named for, `2026-11-22`.
         secret: the vault's, which signed the verdicts.
         keep: how many releases stay; the oldest beyond go, never the one that is served.
@@ -68,7 +72,8 @@ def publish(
 
     Raises:
         Refused: where a gate failed or gave no verdict on exactly these bytes.
-        LakeError: where verdicts were edited, the name can't be served, or the disk does not take it.
+        LakeError: where verdicts were edited or given under another policy, the name can't be served, or the disk does
+            not take it.
     """
     check_name(pipeline)
     if not is_date(date) or keep < 1:
@@ -77,20 +82,32 @@ def publish(
         _clear(layout, pipeline)
         built = _build(layout, pipeline, staging)
         files = _files(built, _schema(built))
-        judgement = _passed(layout, pipeline, _hash_of(files), expected, secret)
+        judgement = _passed(layout, pipeline, _hash_of(files), expected, evidence, secret)
         there = releases(layout, pipeline)
-        release = _already(there, judgement, date)
+        release = _already(there, judgement, evidence, date)
         if release is None:
             name = next_name([r.name for r in there], date)
-            manifest = _manifest(pipeline, name, built, files=files, judgement=judgement, origin=origin)
+            manifest = _manifest(
+                pipeline, name, built, files=files, judgement=judgement, evidence=evidence, origin=origin
+            )
             release = _place(layout, built, _finish(built, manifest, report))
         _serve(layout, release, keep)
         _clear(layout, pipeline, staging)
         return release
 
 
-def _passed(layout: Layout, pipeline: str, snapshot: str, expected: Collection[Gate], secret: bytes) -> Judgement:
+def _passed(
+    layout: Layout, pipeline: str, snapshot: str, expected: Collection[Gate], evidence: Evidence, secret: bytes
+) -> Judgement:
     judgement = read_verdicts(layout, pipeline, snapshot, secret=secret)
+    judged = (judgement.policy, judgement.version, judgement.attempt)
+    if judged != (evidence.policy, evidence.version, evidence.attempt):
+        changed = "limits or settings" if judgement.policy != evidence.policy else "Twinlake or the attempt"
+        raise LakeError(
+            f"the {changed} changed after it was judged", where=f"pipeline {pipeline}, snapshot {snapshot[:12]}",
+            allowed="a release goes out on verdicts given under the very policy that it names",
+            fix="Run the checks again",
+        )  # fmt: skip
     if failing := judgement.failing(expected):
         raise Refused(pipeline, failing)
     return judgement
@@ -109,13 +126,20 @@ def _build(layout: Layout, pipeline: str, staging: Path) -> Path:
 
 
 def _manifest(
-    pipeline: str, name: str, built: Path, *, files: tuple[File, ...], judgement: Judgement, origin: Origin
+    pipeline: str,
+    name: str,
+    built: Path,
+    *,
+    files: tuple[File, ...],
+    judgement: Judgement,
+    evidence: Evidence,
+    origin: Origin,
 ) -> Manifest:
     schema = _schema(built)
     rows = {t: sum(f.rows or 0 for f in files if f.path.startswith(f"{path_name(t)}/")) for t in schema.names}
     return Manifest(
         pipeline=pipeline, release=name, created=now(), origin=origin, snapshot=judgement.snapshot, files=files,
-        schema=schema, verdicts=judgement.verdicts, rows=rows,
+        schema=schema, verdicts=_card(judgement), rows=rows, evidence=evidence,
     )  # fmt: skip
 
 
@@ -141,11 +165,19 @@ def _place(layout: Layout, built: Path, manifest: Manifest) -> Release:
     return Release(home, manifest)
 
 
-def _already(there: list[Release], judgement: Judgement, date: str) -> Release | None:
-    """The release of that date with the same snapshot and verdicts; other limits or suites make another one."""
-    told = (judgement.snapshot, judgement.verdicts)
-    same = [r for r in there if (r.manifest.snapshot, r.manifest.verdicts) == told and r.name[:10] == date]
+def _card(judgement: Judgement) -> tuple[Verdict, ...]:
+    return tuple(coarse(v) for v in judgement.verdicts)
+
+
+def _already(there: list[Release], judgement: Judgement, evidence: Evidence, date: str) -> Release | None:
+    """The release of that date with the same snapshot, card and policy; other limits or suites make another one."""
+    told = (judgement.snapshot, _card(judgement), evidence.policy)
+    same = [r for r in there if _judged(r.manifest) == told and r.name[:10] == date]
     return same[-1] if same else None
+
+
+def _judged(manifest: Manifest) -> tuple[str, tuple[Verdict, ...], str]:
+    return manifest.snapshot, manifest.verdicts, manifest.evidence.policy if manifest.evidence else ""
 
 
 def _serve(layout: Layout, release: Release, keep: int) -> None:

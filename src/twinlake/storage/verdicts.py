@@ -1,6 +1,7 @@
 """Verdicts kept in the vault under the hash of the snapshot they judge, signed with the vault's secret.
 
-A release reads them from here and from nowhere else, so that no snapshot goes out on another one's verdicts.
+A release reads them from here and from nowhere else, so that no snapshot goes out on another one's verdicts,
+nor on those of other limits.
 """
 
 import hmac
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twinlake.card import coarse
 from twinlake.errors import LakeError
 from twinlake.storage.layout import Layout, private
 from twinlake.storage.lock import short_lock
@@ -17,6 +19,7 @@ from twinlake.storage.secret import keyed
 from twinlake.storage.writing import write_whole
 from twinlake.tables import canonical
 from twinlake.verdict import Verdict
+from twinlake.version import VERSION
 
 Gate = tuple[str, str]
 """A table and the name of a gate on it."""
@@ -24,28 +27,49 @@ Gate = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The verdicts on one snapshot, and the (table, gate) pairs that whoever judged it had to answer."""
+    """The verdicts on one snapshot, and the (table, gate) pairs that whoever judged it had to answer.
+
+    Attributes:
+        policy: hash of the settings that it was judged under.
+        version: of the Twinlake that judged it.
+        attempt: which of the day's attempts it was judged as, from 1.
+    """
 
     pipeline: str
     snapshot: str
     verdicts: tuple[Verdict, ...]
     expected: frozenset[Gate]
+    policy: str
+    version: str = VERSION
+    attempt: int = 1
 
     def failing(self, expected: Collection[Gate]) -> list[tuple[str, str, str]]:
-        """(table, gate, reason) of every gate that keeps the snapshot back: it blocks, or has no verdict."""
+        """(table, gate, reason) of every gate that keeps the snapshot back: it blocks, or has no verdict.
+
+        Reasons begin with the outcome and are those of the card, for they go where refusals are read.
+        """
         given = {(v.table, v.gate) for v in self.verdicts}
         missing = sorted((self.expected | set(expected)) - given)
-        return [(v.table, v.gate, v.reason) for v in self.verdicts if v.blocks] + [
+        return [(v.table, v.gate, f"{v.outcome}: {coarse(v).reason}") for v in self.verdicts if v.blocks] + [
             (table, gate, "it gave no verdict, and a check that did not run is a failed check")
             for table, gate in missing
         ]
 
 
 def store_verdicts(
-    layout: Layout, pipeline: str, snapshot: str, verdicts: Iterable[Verdict], *, expected: Collection[Gate],
+    layout: Layout,
+    pipeline: str,
+    snapshot: str,
+    verdicts: Iterable[Verdict],
+    *,
+    expected: Collection[Gate],
+    policy: str,
     secret: bytes,
-) -> None:  # fmt: skip
+    attempt: int = 1,
+) -> None:
     """Keep verdicts on a snapshot (its hash). Steps may store theirs one after the other; a later one of a gate counts.
+
+    Those given under another policy, by another version or at another attempt are forgotten.
 
     Args:
         layout: the project.
@@ -53,17 +77,21 @@ def store_verdicts(
         snapshot: its hash, from `snapshot_hash`.
         verdicts: any number of them.
         expected: every (table, gate) that must have a verdict before the snapshot may go out.
+        policy: hash of the settings that it is judged under.
         secret: the vault's.
+        attempt: which of the day's attempts it is judged as.
     """
     file = layout.verdicts(pipeline, snapshot)
     private(layout.vault)
     private(file.parent)
     with short_lock(layout, "verdicts"):
-        before = _read(file, pipeline, snapshot, secret)
+        found = _read(file, pipeline, snapshot, secret)
+        before = found if found and (found.policy, found.version, found.attempt) == (policy, VERSION, attempt) else None
         kept = {(v.table, v.gate): v for v in before.verdicts} if before else {}
         kept |= {(v.table, v.gate): v for v in verdicts}
         wanted = frozenset(expected) | (before.expected if before else frozenset())
-        _write(file, _payload(Judgement(pipeline, snapshot, tuple(kept.values()), wanted)), secret)
+        judged = Judgement(pipeline, snapshot, tuple(kept.values()), wanted, policy, attempt=attempt)
+        _write(file, _payload(judged), secret)
 
 
 def read_verdicts(layout: Layout, pipeline: str, snapshot: str, *, secret: bytes) -> Judgement:
@@ -85,7 +113,7 @@ def _read(file: Path, pipeline: str, snapshot: str, secret: bytes) -> Judgement 
         told = json.loads(file.read_text(encoding="utf-8"))
         signed, mac = told["judgement"], told["mac"]
         genuine = hmac.compare_digest(keyed(secret, canonical(signed)), mac)
-        if not genuine or (signed["pipeline"], signed["snapshot"]) != (pipeline, snapshot):
+        if not genuine or "policy" not in signed or (signed["pipeline"], signed["snapshot"]) != (pipeline, snapshot):
             return None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
@@ -94,6 +122,9 @@ def _read(file: Path, pipeline: str, snapshot: str, secret: bytes) -> Judgement 
         snapshot,
         tuple(Verdict.from_json(v) for v in signed["verdicts"]),
         frozenset((table, gate) for table, gate in signed["expected"]),
+        signed["policy"],
+        signed["version"],
+        signed["attempt"],
     )
 
 
@@ -103,6 +134,9 @@ def _payload(judgement: Judgement) -> dict[str, Any]:
         "snapshot": judgement.snapshot,
         "verdicts": [v.to_json() for v in judgement.verdicts],
         "expected": sorted(list(gate) for gate in judgement.expected),
+        "policy": judgement.policy,
+        "version": judgement.version,
+        "attempt": judgement.attempt,
     }
 
 
