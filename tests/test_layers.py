@@ -23,6 +23,7 @@ LEAVES = [
     "sql",
     "hashing",
     "schema",
+    "spelling",
     "types",
     "card",
     "verdict",

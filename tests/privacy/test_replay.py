@@ -7,7 +7,8 @@ import pytest
 from scenario import SCHEMA, clinic
 
 from twinlake.hashing import mix
-from twinlake.privacy.replay import breaks, forbidden, replay
+from twinlake.privacy.forbidden import breaks, forbidden
+from twinlake.privacy.replay import replay
 from twinlake.schema import Column, Kind, Schema, Table
 from twinlake.tables import Tables
 from twinlake.units import assign_units

@@ -1,62 +1,79 @@
-"""Does a twin hit what only learnt units hold more often than what only held-back units hold?"""
+"""Does a twin hit what learnt units hold more often than what held-back units hold?"""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-from twinlake.hashing import Hashes, mix, uniform
-from twinlake.privacy.holders import ABSENT
-from twinlake.units import holders
+from twinlake.hashing import Hashes, mix
+from twinlake.privacy.holders import ABSENT, found
+from twinlake.units import Counts, holders
 
 
-@dataclass(frozen=True, slots=True)
-class Fair:
-    """Rare hashes of either side, fit to be compared: as many rows on both sides, no hash on both.
+@dataclass(frozen=True, slots=True, eq=False)
+class Sides:
+    """The rare hashes of all real units, and which unit holds which; which of them were learnt decides nothing.
 
     Attributes:
-        learnt: hashes that only learnt units hold, fewer than k of them; sorted.
-        holdout: hashes that only held-back units hold; sorted.
+        rare: hashes that fewer than k real units hold, learnt or held back; sorted.
+        at: the place in `rare` of each (hash, unit) pair, shape (pairs,).
+        units: the unit of each pair, numbered with the learnt ones first, shape (pairs,).
+        learnt: how many learnt units hold a rare hash.
+        holdout: how many held-back ones do.
     """
 
-    learnt: Hashes
-    holdout: Hashes
+    rare: Hashes
+    at: Counts
+    units: Counts
+    learnt: int
+    holdout: int
 
-    @property
-    def chance(self) -> float:
-        """The share of hits that fall on the learnt side by chance."""
-        both = len(self.learnt) + len(self.holdout)
-        return len(self.learnt) / both if both else 0.0
+    @classmethod
+    def of(cls, learnt: Hashes, units: Hashes, holdout: Hashes, held: Hashes | None, *, k: int) -> Self:
+        """The two sides; `ABSENT` is nobody's. Held-back rows are units of their own where `held` is None."""
+        held = np.arange(len(holdout), dtype=np.uint64) if held is None else held
+        hashes = np.concatenate([learnt, holdout])
+        owners = np.concatenate([units, mix(held ^ np.uint64(0xA5A5A5A5))])  # a unit of one side is none of the other
+        mine = np.arange(len(hashes)) < len(learnt)
+        there = hashes != ABSENT
+        rare = uncommon(hashes[there], owners[there], k=k)
+        at, kept = found(hashes, rare)
+        kept &= there
+        numbers = np.unique(owners[kept], return_inverse=True)[1].astype(np.intp)
+        is_learnt = np.zeros(numbers.max(initial=-1) + 1, bool)
+        is_learnt[numbers[mine[kept]]] = True
+        order = np.argsort(~is_learnt, kind="stable")
+        place = np.empty(len(order), np.intp)
+        place[order] = np.arange(len(order))
+        return cls(rare, at[kept], place[numbers], int(is_learnt.sum()), int((~is_learnt).sum()))
 
-    def p_value(self, *, hit_learnt: int, hit_holdout: int) -> float:
-        """Chance of at least so many hits on the learnt side, were a hit not told by the side: exact binomial test."""
-        from scipy.stats import binomtest
+    def hits(self, seen: npt.NDArray[np.bool_]) -> tuple[int, int]:
+        """How many learnt and held-back units hold a hash that the twin holds too; `seen` has shape (rare,)."""
+        hit = np.unique(self.units[seen[self.at]])
+        return int((hit < self.learnt).sum()), int((hit >= self.learnt).sum())
 
-        trials = hit_learnt + hit_holdout
-        return float(binomtest(hit_learnt, trials, self.chance, alternative="greater").pvalue) if trials else 1.0
+    def p_value(self, learnt: int, holdout: int) -> float:
+        """Chance of at least so many learnt units among those hit, were a hit not told by the side."""
+        return beyond(learnt, holdout, of_learnt=self.learnt, of_holdout=self.holdout)
 
-    def excess(self, *, hit_learnt: int, hit_holdout: int) -> int:
-        """How many hits on the learnt side go beyond chance, at least one."""
-        return max(1, round(hit_learnt - self.chance * (hit_learnt + hit_holdout)))
-
-
-def fair(learnt: Hashes, units: Hashes, holdout: Hashes, *, k: int) -> Fair:
-    """Rare hashes that only one side holds, the sides being made exchangeable first.
-
-    A hash that is found in a large sample and not in a small one is commoner than one found the other way round, and
-    commoner hashes are hit more often without any leak. So learnt units are thinned, by a coin that depends on
-    nothing but the unit, until both sides have about as many rows; the rest of the learnt rows counts against both.
-    """
-    learnt, units = learnt[learnt != ABSENT], units[learnt != ABSENT]
-    holdout = holdout[holdout != ABSENT]
-    share = min(1.0, len(holdout) / max(1, len(learnt)))
-    mine = uniform(mix(units ^ np.uint64(0xA5A5A5A5))) < share
-    rest, rest_units = learnt[~mine], units[~mine]
-    own = _rare_with(learnt[mine], units[mine], rest, rest_units, k=k)
-    other = _rare_with(holdout, np.arange(len(holdout), dtype=np.uint64), rest, rest_units, k=k)
-    return Fair(np.setdiff1d(own, holdout), np.setdiff1d(other, learnt[mine]))
+    def excess(self, learnt: int, holdout: int) -> int:
+        """How many learnt units are hit beyond chance, at least one."""
+        share = self.learnt / max(1, self.learnt + self.holdout)
+        return max(1, round(learnt - share * (learnt + holdout)))
 
 
-def _rare_with(side: Hashes, units: Hashes, rest: Hashes, rest_units: Hashes, *, k: int) -> Hashes:
-    """Hashes of a side that fewer than `k` units of the side and the rest hold."""
-    values, counts = holders(np.concatenate([side, rest]), np.concatenate([units, mix(rest_units)]))
-    return np.asarray(np.intersect1d(values[counts < k], side), dtype=np.uint64)
+def beyond(learnt: int, holdout: int, *, of_learnt: int, of_holdout: int) -> float:
+    """Chance of at least so many learnt units among all that are hit: Fisher's exact test, one-sided."""
+    from scipy.stats import hypergeom
+
+    return float(hypergeom.sf(learnt - 1, of_learnt + of_holdout, of_learnt, learnt + holdout)) if learnt else 1.0
+
+
+def uncommon(hashes: Hashes, units: Hashes, *, k: int) -> Hashes:
+    """The hashes that fewer than `k` units hold, sorted; as `units.rare`, quicker where most are held once."""
+    values, counts = np.unique(hashes, return_counts=True)
+    many = values[counts >= k]
+    mine = found(hashes, many)[1]
+    often, held = holders(hashes[mine], units[mine])
+    return np.asarray(np.union1d(values[counts < k], often[held < k]), dtype=np.uint64)

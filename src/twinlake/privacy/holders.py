@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from twinlake.columns import is_missing
 from twinlake.hashing import Hashes, hash_rows, hash_values
+from twinlake.spelling import plain
+from twinlake.types import ENUM
 from twinlake.units import Counts, rare
 
 Hash = Callable[[pa.Table], Hashes]
@@ -31,15 +32,15 @@ def value_hash(column: str) -> Hash:
     return lambda data: np.where(is_missing(data[column]), ABSENT, hash_values(data[column]))
 
 
-def plain_hash(column: str) -> Hash:
-    """As `value_hash`; text regardless of case and of space around it."""
+def plain_hash(column: str, provider: str | None) -> Hash:
+    """As `value_hash`, text and whole numbers regardless of their spelling (see `spelling.plain`)."""
 
     def hashed(data: pa.Table) -> Hashes:
         array = data[column].combine_chunks()
-        text = array.cast(pa.string()) if pa.types.is_dictionary(array.type) else array
-        if text.type == pa.string():
-            text = pc.utf8_lower(pc.utf8_trim_whitespace(text))
-        return np.where(is_missing(array), ABSENT, hash_values(text))
+        if array.type not in (pa.string(), ENUM) and not (provider and pa.types.is_integer(array.type)):
+            return value_hash(column)(data)
+        text = plain(array, provider)
+        return np.where(np.asarray(text.is_null()), ABSENT, hash_values(text))
 
     return hashed
 

@@ -1,0 +1,63 @@
+"""What chance may hit, held against the holdout: rows of a coarse table, and values of quantities."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinlake.columns import is_quantity
+from twinlake.hashing import Hashes
+from twinlake.privacy.excess import Sides
+from twinlake.privacy.forbidden import RICH, coincidence
+from twinlake.privacy.holders import Hash, found, row_hash, value_hash
+from twinlake.schema import Table
+
+ALPHA = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One thing that chance may hit: held against the holdout, not against zero."""
+
+    part: str
+    hash: Hash
+    sides: Sides
+
+    def mark(self, data: pa.Table, seen: npt.NDArray[np.bool_]) -> None:
+        """Note which rare hashes rows of the twin hold; `seen` has the shape of them."""
+        at, hit = found(np.unique(self.hash(data)), self.sides.rare)
+        seen[at[hit]] = True
+
+
+def judged(
+    learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes, held: Hashes | None, *, k: int
+) -> Iterator[Judged]:
+    """The rules of a table that are held against the holdout."""
+    if table.learnt and coincidence(learnt, holdout, table) >= RICH:
+        yield _judged("rows of fewer than k units", row_hash(table.learnt), learnt, holdout, units, held, k=k)
+    for name in table.learnt:
+        if is_quantity(table[name]) and not table[name].public:
+            part = f"values of fewer than k units: {name}"
+            yield _judged(part, value_hash(name), learnt, holdout, units, held, k=k)
+
+
+def _judged(
+    part: str, hash_: Hash, learnt: pa.Table, holdout: pa.Table, units: Hashes, held: Hashes | None, *, k: int
+) -> Judged:
+    return Judged(part, hash_, Sides.of(hash_(learnt), units, hash_(holdout), held, k=k))
+
+
+def beyond_chance(rules: list[Judged], seen: list[npt.NDArray[np.bool_]]) -> dict[str, float]:
+    """Units hit beyond chance by each rule that fails: rows alone, columns after Holm's step-down (1979)."""
+    counts = [rule.sides.hits(s) for rule, s in zip(rules, seen, strict=True)]
+    tested = [(rule.sides.p_value(*c), rule, c) for rule, c in zip(rules, counts, strict=True)]
+    rows = [t for t in tested if t[1].part.startswith("rows")]
+    columns = sorted((t for t in tested if t not in rows), key=lambda t: (t[0], t[1].part))
+    failed = [t for t in rows if t[0] < ALPHA]
+    for i, test in enumerate(columns):
+        if test[0] >= ALPHA / (len(columns) - i):
+            break
+        failed.append(test)
+    return {f"{rule.part}, beyond chance": float(rule.sides.excess(*c)) for _, rule, c in failed}
