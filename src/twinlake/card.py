@@ -152,8 +152,8 @@ def _binned(verdict: Verdict) -> float | None:
     if verdict.bound == "at_least":
         return limit if found >= limit else 0.0
     if verdict.passed:
-        half = CHANCE.get(verdict.gate, 0.0) / 2 + limit / 2
-        return half if found <= half else limit
+        half = (CHANCE.get(verdict.gate, 0.0) + limit) / 2
+        return half if found <= half < limit else limit
     return _over(found, limit, CHANCE.get(verdict.gate, 0.0))
 
 

@@ -302,8 +302,8 @@ def test_a_report_that_can_not_be_made_leaves_nothing_behind(layout):
 
     with pytest.raises(RuntimeError):
         publish(
-            layout, "clinic", staging, origin=ORIGIN, expected=GATES, evidence=EVIDENCE, date="2026-11-22", keep=1, report=broken,
-            secret=vault_secret(layout),
+            layout, "clinic", staging, origin=ORIGIN, expected=GATES, evidence=EVIDENCE, date="2026-11-22", keep=1,
+            report=broken, secret=vault_secret(layout),
         )  # fmt: skip
     assert names(layout) == []
     assert not (layout.building / "clinic").exists()
