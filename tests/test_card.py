@@ -118,7 +118,7 @@ def test_showing_again_changes_nothing(show):
 
 
 def test_neighbouring_real_tables_have_the_same_card():
-    real, holdout, synthetic = clinic(600), clinic(300, seed=1), clinic(500, seed=2)
+    real, holdout, synthetic = clinic(600), clinic(300, seed=1), clinic(600, seed=2)
     outlier = {**real["subjects"].to_pylist()[0], "id": 10**9, "city": "Soglio", "bmi": 4711.08}
     subjects = pa.concat_tables([real["subjects"], pa.Table.from_pylist([outlier], schema=real["subjects"].schema)])
     neighbour = Tables(SCHEMA, {**real, "subjects": subjects})
