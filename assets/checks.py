@@ -55,7 +55,7 @@ def gates(pipeline: Pipeline, dates: dg.PartitionsDefinition[str]) -> dg.AssetCh
         context: dg.AssetCheckExecutionContext, project: Project
     ) -> Iterator[dg.AssetCheckResult]:
         with project.stage(context, pipeline.name) as stage:
-            verdicts = judge(stage.job, stage.record, progress=stage.progress)
+            verdicts = judge(stage.job, stage.record, workers=project.workers, progress=stage.progress)
             results = _results(specs, answers(stage.job, stage.record, verdicts, specs))
         yield from results
 

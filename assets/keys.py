@@ -65,3 +65,8 @@ def job(pipeline: str) -> str:
 def retrain_job(pipeline: str) -> str:
     """The job that learns a new model and stops there."""
     return f"{safe(pipeline)}_retrain"
+
+
+def shadow_job(pipeline: str) -> str:
+    """The job that plays the shadow game."""
+    return f"{safe(pipeline)}_shadow"

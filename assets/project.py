@@ -14,7 +14,7 @@ from twinlake.run.record import Record
 from twinlake.run.wall import walled
 from twinlake.storage.lock import pipeline_lock
 
-Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+Context = dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext
 
 
 @dataclass(frozen=True, slots=True)

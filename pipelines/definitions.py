@@ -9,6 +9,7 @@ from assets.checks import gates, real_checks
 from assets.model import model
 from assets.real import real
 from assets.release import release
+from assets.shadow import shadow
 from assets.synthetic import synthetic
 from pipelines.jobs import retrain, whole
 from pipelines.partitions import dates
@@ -46,9 +47,13 @@ def graph(pipeline: Pipeline, layout: Layout) -> dg.Definitions:
     days = dates(pipeline, layout)
     every = {whole: pipeline.snapshot.every, retrain: pipeline.retrain.every}
     jobs = {make: make(pipeline) for make, cron in every.items() if cron or make is whole}
+    games = {shadow(pipeline, days): cron for cron in [pipeline.shadow.every] if cron}
     return dg.Definitions(
         assets=[make(pipeline, days) for make in (real, model, synthetic, release)],
         asset_checks=[make(pipeline, days) for make in (real_checks, gates)],
-        jobs=list(jobs.values()),
-        schedules=[schedule(pipeline, jobs[make], cron) for make, cron in every.items() if cron],
+        jobs=[*jobs.values(), *games],
+        schedules=[
+            *(schedule(pipeline, jobs[make], cron) for make, cron in every.items() if cron),
+            *(schedule(pipeline, game, cron) for game, cron in games.items()),
+        ],
     )

@@ -8,7 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets import keys
 from twinlake.project import Pipeline
 
-Job: TypeAlias = UnresolvedAssetJobDefinition
+Job: TypeAlias = UnresolvedAssetJobDefinition | dg.JobDefinition
 
 
 def whole(pipeline: Pipeline) -> Job:

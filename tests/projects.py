@@ -24,7 +24,7 @@ columns:
   subjects.email: {kind: personal, as: email}
 generator: {name: marginals, seed: 7}
 snapshot: {every: "0 3 * * *"}
-gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65}}
+gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65, shadow_fits: 0}}
 release: {keep: 2}
 """
 

@@ -171,6 +171,7 @@ def _keys() -> Iterator[tuple[str, dict[str, object]]]:
         "tables": "TableChoice", "columns": "ColumnChoice", "generator": "GeneratorChoice",
         "snapshot": "SnapshotChoice", "retrain": "RetrainChoice",
         "gates.fidelity": "FidelityGates", "gates.privacy": "PrivacyGates", "release": "ReleaseChoice",
+        "shadow": "ShadowChoice",
     }  # fmt: skip
     yield "pipeline", _plain(schema)
     for section, name in parts.items():

@@ -116,7 +116,7 @@ def everything(run: Runner, layout: Layout, private: Path) -> None:
     """Every command once, well and badly."""
     run("init", "init", f"duckdb:///{private / 'clinic.duckdb'}", "clinic")
     drafted = layout.pipeline_file("clinic").read_text()
-    loose = "gates: {fidelity: {column_shape: 0.6, pair_trend: 0.5}, privacy: {closest_record: 0.65}}"
+    loose = "gates: {fidelity: {column_shape: 0.6, pair_trend: 0.5}, privacy: {closest_record: 0.65, shadow_fits: 0}}"
     text = drafted.replace("generator: {name: forest}", f"generator: {{name: marginals, seed: 7}}\n{loose}")
     text = text.replace("wards: {", "wards: {public: true, ")
     use(layout, text)

@@ -87,6 +87,7 @@ def test_what_is_critical_blocks_and_what_warns_does_not(tmp_path):
     assert blocking == {
         "structure": True, "rules": True, "expectations": True, "expectations_warning": False, "column_shape": False,
         "pair_trend": True, "cardinality": False, "parent_trend": False, "replay": True, "closest_record": True,
+        "shadow": True,
     }  # fmt: skip
 
 

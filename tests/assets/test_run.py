@@ -24,7 +24,7 @@ ODD = """\
 source: duckdb:///clinic.duckdb
 tables: {'say "x" ü/1': {key: group}, select: {key: group}, order items: {key: group}}
 generator: {name: marginals, seed: 7}
-gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65}}
+gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65, shadow_fits: 0}}
 """
 STAGES = ["real", "real_checks", "model", "synthetic", "gates", "release"]
 

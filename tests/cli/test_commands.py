@@ -57,6 +57,16 @@ def test_a_refused_run_ends_with_status_1(tmp_path):
     assert "Nothing was released" in told.output
 
 
+def test_the_shadow_game_is_played_on_demand_and_an_undecided_one_ends_with_status_1(tmp_path):
+    layout = make_project(tmp_path / "p", real=clinic(120))
+    none = call("shadow", "clinic", at=layout.root)
+    assert (none.exit_code, none.output.count("shadow_fits is 0")) == (2, 1)
+    told = call("shadow", "clinic", "--fits", "2", at=layout.root)
+    assert told.exit_code == 1, told.output
+    assert "clinic · shadow game" in told.output
+    assert "shadow_fits" in told.output
+
+
 def test_check_is_happy_with_a_good_pipeline(served):
     told = call("check", at=served.root)
     assert (told.exit_code, told.output.strip()) == (0, "clinic: ready to run")

@@ -51,3 +51,9 @@ def test_the_retrain_job_stops_at_the_model(tmp_path):
     job = loaded(tmp_path, PIPELINE + RETRAIN).get_job("clinic_retrain")
     made = {k.to_user_string() for k in job.asset_layer.selected_asset_keys}
     assert made == {"clinic/real_wards", "clinic/real_subjects", "clinic/real_visits", "clinic/model"}
+
+
+def test_the_shadow_game_has_a_job_and_a_schedule_where_the_file_says_when(tmp_path):
+    found = loaded(tmp_path, PIPELINE + 'shadow: {every: "0 1 * * 0"}\n')
+    assert ("clinic_shadow_schedule", "0 1 * * 0") in {(s.name, s.cron_schedule) for s in found.schedule_defs}
+    assert found.has_job("clinic_shadow")

@@ -32,7 +32,7 @@ tables:
   flights: {{key: id, references: ["plane -> planes"], {orphans}}}
   meals: {{key: id, references: ["flight -> flights"]}}
 generator: {{name: marginals, seed: 1}}
-gates: {{fidelity: {{column_shape: 0.5, pair_trend: 0.5}}, privacy: {{closest_record: 0.9}}}}
+gates: {{fidelity: {{column_shape: 0.5, pair_trend: 0.5}}, privacy: {{closest_record: 0.9, shadow_fits: 0}}}}
 """
 LOST = sum(i % 5 > 0 and i % 220 >= 200 for i in range(3000))  # flights whose plane is not there
 

@@ -186,6 +186,28 @@ def evaluate(real: str, holdout: str, synthetic: str, unit: str | None) -> None:
 
 
 @main.command()
+@click.argument("name")
+@click.option("--fits", default=None, type=click.IntRange(min=1), help="Models to learn; the file's where left out.")
+@click.option("--workers", default=1, show_default=True, help="Processes to learn with; the outcome is the same.")
+def shadow(name: str, fits: int | None, workers: int) -> None:
+    """Play the shadow game: does the generator of NAME keep single units? Exit status 0 no, 1 yes or undecided.
+
+    Example: twinlake shadow adult --workers 2
+    """
+    with sentences():
+        from twinlake.report.scorecard import render_text
+        from twinlake.run.job import Job
+        from twinlake.run.shadow import play_today
+        from twinlake.verdict import blocking
+
+        job = Job.open(name)
+        with progress() as told:
+            verdicts = play_today(job, fits=fits, workers=workers, progress=told)
+        click.echo(render_text(verdicts, title=f"{job.name} · shadow game", encoding=encoding()))
+        sys.exit(1 if blocking(verdicts) else 0)
+
+
+@main.command()
 @click.argument("name", required=False)
 def releases(name: str | None) -> None:
     """List the releases of a pipeline, or of all, newest first; of one, also what was let out in all.

@@ -145,6 +145,12 @@ class RetrainChoice(Frozen):
     every: Cron | None = Field(None, description="Between two ticks, snapshots use the newest model")
 
 
+class ShadowChoice(Frozen):
+    """When the shadow game is played, beside when a snapshot is judged and its outcome no longer holds."""
+
+    every: Cron | None = Field(None, description='A cron schedule such as "0 1 * * 0"')
+
+
 class GateLimit(Frozen):
     """A gate's limit, and whether missing it blocks the release."""
 
@@ -185,6 +191,8 @@ class PrivacyGates(Frozen):
     membership_epsilon: EpsilonLimit = EpsilonGate(limit=PRIVACY_LIMITS["membership_epsilon"][0])
     attribute_inference: Limit = GateLimit(limit=PRIVACY_LIMITS["attribute_inference"][0])
     shadow: Limit = GateLimit(limit=PRIVACY_LIMITS["shadow"][0])
+    shadow_fits: int = Field(60, ge=0, le=10_000, description="Models learnt for the shadow game; 0: it is not played")
+    shadow_days: int = Field(7, ge=1, description="How many days the outcome of a shadow game holds")
     holdout_units: int = Field(500, ge=1, description="Held-back units that attacks need before they can clear a table")
     secrets: tuple[str, ...] = Field(
         (), description="Columns (table.column) that nobody may infer: each is held to attribute_inference by itself"
@@ -243,6 +251,7 @@ class Pipeline(Frozen):
     generator: GeneratorChoice = GeneratorChoice()
     snapshot: SnapshotChoice = SnapshotChoice()
     retrain: RetrainChoice = RetrainChoice()
+    shadow: ShadowChoice = ShadowChoice()
     gates: Gates = Gates()
     release: ReleaseChoice = ReleaseChoice()
 

@@ -113,6 +113,8 @@ def declared_gates(pipeline: Pipeline) -> Iterator[tuple[str, str, Severity]]:
         }
         for gate in _names(public=choice.public, suites=True, private=True, **has):
             yield name, gate, severity.get(gate, Severity.CRITICAL)
+        if privacy.shadow_fits and (name == pipeline.unit or not (pipeline.unit or choice.public)):
+            yield name, "shadow", privacy.shadow.severity
 
 
 def _may_refer(pipeline: Pipeline, choice: TableChoice) -> bool:

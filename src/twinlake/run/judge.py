@@ -15,6 +15,7 @@ from twinlake.run.pages import keep_page
 from twinlake.run.policy import policy_hash, suites_hash
 from twinlake.run.record import Record
 from twinlake.run.sample import open_snapshot
+from twinlake.run.shadow import shadow_gates, shadows
 from twinlake.run.wall import keep, walled
 from twinlake.schema import Schema
 from twinlake.storage.publish import snapshot_hash
@@ -25,7 +26,7 @@ from twinlake.units import unit_tables
 from twinlake.verdict import Verdict, blocking
 
 
-def judge(job: Job, record: Record, *, progress: Progress | None = None) -> list[Verdict]:
+def judge(job: Job, record: Record, *, workers: int = 1, progress: Progress | None = None) -> list[Verdict]:
     """The verdicts of every gate on every table; kept in the vault under the snapshot's hash.
 
     A snapshot that is refused gets a page of its own in the vault, with all that was found.
@@ -40,6 +41,7 @@ def judge(job: Job, record: Record, *, progress: Progress | None = None) -> list
             if progress:
                 progress(f"check {table}", done, len(extract.schema.tables))
             verdicts += judge_table(case, table, units)
+        verdicts += shadows(job, extract.id, date=record.date, workers=workers, progress=progress)
         store_verdicts(
             job.layout, job.name, snapshot, verdicts, expected=expected_gates(job, extract.schema),
             policy=policy_hash(job), secret=job.secret, attempt=attempt,
@@ -88,7 +90,7 @@ def expected_gates(job: Job, schema: Schema) -> frozenset[tuple[str, str]]:
     """(table, gate) of every verdict that a release needs."""
     private = unit_tables(schema, job.pipeline.unit)
     own = {(t.name, g) for t in schema for g in gate_names(t, suites=True, private=t.name in private)}
-    return frozenset(own | {(t.name, g) for t in schema for g in REAL_GATES})
+    return frozenset(own | {(t.name, g) for t in schema for g in REAL_GATES}) | shadow_gates(job, schema)
 
 
 def answers(job: Job, record: Record, verdicts: Iterable[Verdict], asked: Iterable[Gate]) -> dict[Gate, Verdict | None]:

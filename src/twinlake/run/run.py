@@ -93,7 +93,7 @@ def _onward(job: Job, record: Record, workers: int, progress: Progress) -> Outco
         return Outcome(tuple(real), None, None, fresh=False)
     record = train(job, record, retrain=job.pipeline.retrain.every is None, progress=progress)
     record = sample(job, record, workers=workers, progress=progress)
-    verdicts = tuple(judge(job, record, progress=progress))
+    verdicts = tuple(judge(job, record, workers=workers, progress=progress))
     tried = evidence(job, record)
     if blocking(verdicts):
         page = refused_page(job, record.date, tried.attempt)

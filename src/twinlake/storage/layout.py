@@ -103,6 +103,10 @@ class Layout:
         """A page with all that the gates found, for whoever answers for the real rows."""
         return self.own_vault(pipeline) / "pages" / f"{name}.html"
 
+    def shadow(self, pipeline: str, settings: str) -> Path:
+        """The file of the outcome of a shadow game; `settings` is the hash of what was played."""
+        return self.own_vault(pipeline) / "shadow" / f"{settings}.json"
+
     def record(self, pipeline: str, date: str) -> Path:
         """The file that says what the run of a date has made so far."""
         return self.own_vault(pipeline) / "runs" / f"{date}.json"
