@@ -9,6 +9,7 @@ from twinlake.hashing import Hashes
 from twinlake.privacy.forbidden import Forbidden, coincidence, forbidden
 from twinlake.privacy.judged import Judged, beyond_chance, judged
 from twinlake.privacy.mentions import mentioned
+from twinlake.privacy.sequences import copied_sequences
 from twinlake.privacy.text import copied_text
 from twinlake.schema import Table
 from twinlake.tables import Tables
@@ -69,6 +70,7 @@ def replay(
     parts = _stream(synthetic, name, absolute, chance)
     parts |= copied_text(learnt, held, synthetic, name, units=units, held=held_units, k=k)
     parts |= mentioned(real, synthetic, name)
+    parts |= copied_sequences(real, holdout, synthetic, name, units=units, held=held_units, k=k)
     coincide = coincidence(learnt, held, table) if units is not None else 0.0
     return _verdict(table, parts, n=rows, reason=_reason(parts, rows, coincide), baseline=round(coincide * rows, 3))
 

@@ -1,0 +1,133 @@
+"""The rows of one parent in their order are not a learnt one's: whole, in part, with dates moved or a column changed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from twinlake.privacy.sequences import copied_sequences
+from twinlake.schema import Column, Kind, Reference, Schema, Table
+from twinlake.tables import Tables
+from twinlake.units import assign_units
+
+SHOPS = Table("shops", (Column("id", pa.int64(), nullable=False), Column("kind", pa.string())), key=("id",))
+SALES = Table(
+    "sales",
+    (
+        Column("shop", pa.int64(), nullable=False),
+        Column("day", pa.int32(), kind=Kind.NUMBER),
+        Column("item", pa.string()),
+        Column("pieces", pa.int32(), kind=Kind.NUMBER),
+    ),
+    references=(Reference(("shop",), "shops", ("id",)),),
+    order_by="day",
+)
+SCHEMA = Schema((SHOPS, SALES))
+LOOSE = Schema((SHOPS, replace(SALES, order_by=None)))
+
+
+def world(shops: int, seed: int, *, first: int = 0, schema: Schema = SCHEMA) -> Tables:
+    """Shops that each sell a dozen times; single rows and pairs of them coincide all the time."""
+    rng = np.random.default_rng(seed)
+    many = rng.integers(4, 20, shops)
+    n = int(many.sum())
+    ids = np.arange(shops) + first
+    kinds = rng.choice(["bakery", "kiosk", "florist"], shops)
+    sales = {
+        "shop": np.repeat(ids, many), "day": rng.integers(0, 60, n).astype(np.int32),
+        "item": rng.choice(["bread", "milk", "rose", "paper"], n), "pieces": rng.geometric(0.4, n).astype(np.int32),
+    }  # fmt: skip
+    return Tables(schema, {"shops": pa.table({"id": ids, "kind": kinds}), "sales": pa.table(sales)})
+
+
+def with_copies(twin: Tables, real: Tables, shops: int, change: str = "") -> Tables:
+    """The twin with all sales of a few real shops, under other numbers."""
+    sales = real["sales"].filter(pa.array(real["sales"]["shop"].to_numpy() < shops))
+    columns = {n: sales[n].to_numpy(zero_copy_only=False) for n in sales.column_names}
+    columns["shop"] = columns["shop"] + 10**6
+    if change == "dates moved":
+        columns["day"] = columns["day"] + 1000
+    if change == "pieces":
+        columns["pieces"] = columns["pieces"] + 50
+    if change == "half":
+        ends = np.r_[columns["shop"][1:] != columns["shop"][:-1], True]
+        first = np.maximum.accumulate(
+            np.r_[0, np.flatnonzero(ends)[:-1] + 1].repeat(np.diff(np.r_[-1, np.flatnonzero(ends)]))
+        )
+        kept = np.arange(len(ends)) - first < 9
+        columns = {n: c[kept] for n, c in columns.items()}
+    above = pa.table({"id": np.unique(columns["shop"]), "kind": ["kiosk"] * len(np.unique(columns["shop"]))})
+    more = pa.table(columns).cast(SALES.arrow)
+    return Tables(twin.schema, {
+        "shops": pa.concat_tables([twin["shops"], above.cast(SHOPS.arrow)]),
+        "sales": pa.concat_tables([twin["sales"], more]),
+    })  # fmt: skip
+
+
+REAL, HOLDOUT, TWIN = world(400, 0), world(100, 1, first=5000), world(400, 2)
+
+
+def parts(twin: Tables, real: Tables = REAL, holdout: Tables = HOLDOUT) -> dict[str, float]:
+    units, held = (assign_units(side, "shops")["sales"] for side in (real, holdout))
+    return copied_sequences(real, holdout, twin, "sales", units=units, held=held, k=10)
+
+
+def test_other_shops_of_the_same_town_pass() -> None:
+    for seed in range(2, 8):
+        assert parts(world(400, seed)) == {}
+
+
+@pytest.mark.parametrize("shops", [1, 5, 20])
+@pytest.mark.parametrize("change", ["", "dates moved", "pieces"])
+def test_a_copied_sequence_is_a_violation_though_dates_are_moved_or_a_column_is_changed(
+    shops: int, change: str
+) -> None:
+    found = parts(with_copies(TWIN, REAL, shops, change))
+    assert found
+    assert max(found.values()) >= shops / 2
+    if change == "dates moved":
+        assert any("dates moved" in part or "without day" in part for part in found)
+
+
+def test_a_part_of_a_sequence_is_a_violation() -> None:
+    assert any(part.startswith("8 rows in a row") for part in parts(with_copies(TWIN, REAL, 5, "half")))
+
+
+def test_rows_without_an_order_are_compared_as_a_heap() -> None:
+    real, holdout, twin = (world(n, s, first=f, schema=LOOSE) for n, s, f in ((400, 0, 0), (100, 1, 5000), (400, 2, 0)))
+    assert parts(twin, real, holdout) == {}
+    copied = with_copies(twin, real, 5)
+    order = np.random.default_rng(0).permutation(copied.rows("sales"))
+    shuffled = Tables(LOOSE, {"shops": copied["shops"], "sales": copied["sales"].take(pa.array(order))})
+    assert parts(shuffled, real, holdout)["all rows of one shops, all columns"] == 5
+
+
+def test_a_parent_with_its_own_children_is_a_violation() -> None:
+    rich = Table("shops", (*SHOPS.columns, Column("rent", pa.int32(), kind=Kind.NUMBER)), key=("id",))
+    schema = Schema((rich, replace(SALES, order_by=None)))
+
+    def rented(tables: Tables, seed: int) -> Tables:
+        rent = np.random.default_rng(seed).integers(300, 900, tables.rows("shops"))
+        shops = tables["shops"].append_column("rent", pa.array(rent, pa.int32()))
+        return Tables(schema, {"shops": shops, "sales": tables["sales"]})
+
+    real, holdout, twin = rented(REAL, 0), rented(HOLDOUT, 1), rented(TWIN, 2)
+    assert parts(twin, real, holdout) == {}
+    shops, sales = twin["shops"].to_pydict(), twin["sales"].to_pydict()
+    for place in range(3):
+        shops["kind"][place], shops["rent"][place] = (real["shops"][c][place].as_py() for c in ("kind", "rent"))
+    mine = [i for i, s in enumerate(real["sales"]["shop"].to_pylist()) if s < 3]
+    kept = [i for i, s in enumerate(sales["shop"]) if s >= 3]
+    sales = {n: [c[i] for i in kept] + [real["sales"][n][i].as_py() for i in mine] for n, c in sales.items()}
+    copied = Tables(schema, {"shops": pa.table(shops), "sales": pa.table(sales)})
+    assert any("with their shops" in part for part in parts(copied, real, holdout))
+
+
+def test_rows_of_nobody_and_rows_whose_parents_are_shared_by_people_have_no_sequences() -> None:
+    assert copied_sequences(REAL, HOLDOUT, REAL, "sales", units=None, held=None, k=10) == {}
+    assert (
+        copied_sequences(REAL, HOLDOUT, REAL, "shops", units=assign_units(REAL, None)["shops"], held=None, k=10) == {}
+    )
+    alone = assign_units(REAL, None)["sales"]  # each sale is another person's
+    assert copied_sequences(REAL, HOLDOUT, REAL, "sales", units=alone, held=None, k=10) == {}
