@@ -117,7 +117,7 @@ def verdict(given: Verdict) -> Metadata:
     return {
         **shown,
         **(limit if given.value is not None else {}),
-        "outcome": dg.MetadataValue.text(given.outcome),
+        "outcome": dg.MetadataValue.text(given.outcome.value),
         **({"override": dg.MetadataValue.text("warns, where it would block")} if overridden(given) else {}),
         "n": dg.MetadataValue.int(given.n),
         "reason": dg.MetadataValue.text(given.reason),
