@@ -172,6 +172,7 @@ def _keys() -> Iterator[tuple[str, dict[str, object]]]:
         "snapshot": "SnapshotChoice", "retrain": "RetrainChoice",
         "gates.fidelity": "FidelityGates", "gates.privacy": "PrivacyGates", "release": "ReleaseChoice",
         "shadow": "ShadowChoice",
+        "vault": "VaultChoice",
     }  # fmt: skip
     yield "pipeline", _plain(schema)
     for section, name in parts.items():

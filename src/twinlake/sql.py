@@ -63,6 +63,7 @@ def connection() -> "duckdb.DuckDBPyConnection":
 
     made = duckdb.connect(config={
         "enable_external_access": "false",
+        "temp_directory": "",  # real rows pass through: nothing is spilt to the folder somebody happens to be in
         "threads": 1,
         "arrow_lossless_conversion": True,
         "autoinstall_known_extensions": False,

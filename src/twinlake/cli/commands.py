@@ -20,6 +20,9 @@ PATH = click.Path(path_type=Path)
 @click.version_option(VERSION, prog_name="twinlake")
 def main() -> None:
     """Turn the tables of a database into a lake of synthetic twins."""
+    from twinlake.run.wall import no_core_dump
+
+    no_core_dump()  # whatever the command reads: its memory is written nowhere
 
 
 @main.command()
@@ -232,6 +235,27 @@ def releases(name: str | None) -> None:
 
 
 @main.command()
+@click.argument("name")
+@click.option(
+    "--keep-days", type=click.IntRange(min=0), default=None, help="What is younger stays; by default as in the file."
+)
+@click.option("--all", "everything", is_flag=True, help="Also what the newest run and the served release came from.")
+def purge(name: str, keep_days: int | None, everything: bool) -> None:
+    """Remove real rows, models, snapshots and logs of a pipeline that nothing needs any more.
+
+    Example: twinlake purge adult --keep-days 7
+    """
+    with sentences():
+        from twinlake.run.purge import purge as clear
+        from twinlake.run.purge import usual_days
+        from twinlake.storage.layout import Layout
+
+        layout = Layout.find(Path.cwd())
+        days = usual_days(layout, name) if keep_days is None else keep_days
+        click.echo(f"{name}: {clear(layout, name, keep_days=days, everything=everything)}")
+
+
+@main.command()
 @click.argument("release")
 @click.option("--vault", is_flag=True, help="Write the page with all that was found on real rows, into the vault.")
 def report(release: str, vault: bool) -> None:
@@ -262,17 +286,21 @@ def report(release: str, vault: bool) -> None:
 @click.argument("query")
 @click.option("--at", default=None, help="A release (adult@2026-11-22), or a date: the latest on or before it.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values.")
-def sql(query: str, at: str | None, as_csv: bool) -> None:
+@click.option("--no-formulas", is_flag=True, help="Put ' before texts that a spreadsheet would run as formulas.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long the query may take.")
+@click.option("--memory", default=2.0, show_default=True, help="How many GiB of memory it may take.")
+def sql(query: str, at: str | None, as_csv: bool, no_formulas: bool, seconds: float, memory: float) -> None:
     """Ask the lake. Tables are PIPELINE.TABLE; older releases are "PIPELINE@RELEASE".TABLE.
 
     Example: twinlake sql "SELECT count(*) FROM adult.people"
     """
     with sentences():
-        from twinlake.report.listing import as_text
-        from twinlake.storage.lake import query as ask
+        from twinlake.run.ask import ask
+        from twinlake.storage.lake import Limits
         from twinlake.storage.layout import Layout
 
-        click.echo(as_text(ask(Layout.find(Path.cwd()), query, at=at), csv=as_csv))
+        layout, limits = Layout.find(Path.cwd()), Limits(seconds=seconds, memory=round(memory * 2**30))
+        click.echo(ask(layout, query, at=at, csv=as_csv, formulas=not no_formulas, limits=limits))
 
 
 def _tables(place: str) -> "Tables":

@@ -235,6 +235,12 @@ class ReleaseChoice(Frozen):
     remote: str | None = Field(None, description="A DVC remote's name or URL; left out, the project's default remote")
 
 
+class VaultChoice(Frozen):
+    """How long real rows and models stay."""
+
+    keep_days: int = Field(30, ge=0, description="Extracts and models that nothing needs any more go after this")
+
+
 class Pipeline(Frozen):
     """One pipeline file."""
 
@@ -254,6 +260,7 @@ class Pipeline(Frozen):
     shadow: ShadowChoice = ShadowChoice()
     gates: Gates = Gates()
     release: ReleaseChoice = ReleaseChoice()
+    vault: VaultChoice = Field(VaultChoice(), exclude=True)  # a release does not depend on it
 
     @field_validator("tables", mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 MOST_ROWS = 200
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def release_lines(releases: Iterable[tuple[str, str, str, Mapping[str, int], str]]) -> Iterator[str]:
@@ -24,10 +25,14 @@ def release_lines(releases: Iterable[tuple[str, str, str, Mapping[str, int], str
         yield "no releases yet. Make one with: twinlake run NAME"
 
 
-def as_text(rows: pa.Table, *, csv: bool = False) -> str:
-    """Rows as a table for people, cut after 200, or all of them as comma-separated values."""
+def as_text(rows: pa.Table, *, csv: bool = False, formulas: bool = True) -> str:
+    """Rows as a table for people, cut after 200, or all of them as comma-separated values.
+
+    Without `formulas`, texts and names in CSV that a spreadsheet would run begin with an apostrophe (OWASP, "CSV
+    Injection"): those whose first sign is one of = + - @, a tab or the end of a line.
+    """
     if csv:
-        return _csv(rows)
+        return _csv(rows if formulas else _harmless(rows))
     table = Table(box=box.SIMPLE_HEAD)
     for name in rows.column_names:
         table.add_column(Text(name))
@@ -46,6 +51,24 @@ def _csv(rows: pa.Table) -> str:
     out = io.BytesIO()
     pc.write_csv(pa.table(plain, names=rows.column_names), out)
     return out.getvalue().decode().rstrip("\n")
+
+
+def _harmless(rows: pa.Table) -> pa.Table:
+    """The rows with an apostrophe before each text, and each name, that a spreadsheet would take for a formula."""
+    names = [f"'{n}" if n.startswith(_FORMULA) else n for n in rows.column_names]
+    return pa.table([c if _is_plain(c.type) else _apostrophes(c) for c in rows.columns], names=names)
+
+
+def _apostrophes(column: pa.ChunkedArray) -> pa.Array:
+    texts = (None if v is None else v if isinstance(v, str) else str(v) for v in column.to_pylist())
+    return pa.array([f"'{t}" if t is not None and t.startswith(_FORMULA) else t for t in texts], pa.string())
+
+
+def _is_plain(type_: pa.DataType) -> bool:
+    """Whether cells are numbers, times or booleans, which no spreadsheet runs: -5 stays -5."""
+    number = pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+    time = pa.types.is_temporal(type_) and not pa.types.is_interval(type_)
+    return bool(number or time or pa.types.is_boolean(type_))
 
 
 def _words(column: pa.ChunkedArray) -> pa.Array:

@@ -13,6 +13,7 @@ from twinlake.errors import DataError, ProjectError, TwinlakeError
 from twinlake.progress import Progress
 from twinlake.project.misfits import misfits
 from twinlake.run.job import Job
+from twinlake.run.purge import outdated
 from twinlake.run.record import Record
 from twinlake.run.rules import broken_rules, contradictions
 from twinlake.run.wall import walled
@@ -21,6 +22,8 @@ from twinlake.sources.extract import extract as read_source
 from twinlake.sources.orphans import Settled, settle
 from twinlake.sources.problems import Note, problems
 from twinlake.storage.catalog import check_name
+from twinlake.storage.layout import keep
+from twinlake.storage.tracked import refuse_tracked
 from twinlake.tables import Tables, canonical, fingerprint, read_schema
 from twinlake.units import assign_units, held, split
 
@@ -68,6 +71,7 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
     """Read the source into the vault; an extract that is there already, whole, is kept."""
     check_name(job.name)  # now, and not only when it is published
     with walled(job.layout, job.name, "extracting"), job.layout.scratch(job.name) as scratch:
+        refuse_tracked(job.layout)
         schema = job.schema()
         if found := mistakes(job, schema):
             raise ProjectError(found)
@@ -86,15 +90,20 @@ def extract(job: Job, record: Record, *, progress: Progress | None = None) -> Re
             shutil.rmtree(scratch / "all")
             told = {"fingerprint": content, "rows": rows, "orphans": [asdict(s) for s in settled]}
             (scratch / "extract.json").write_text(canonical(told), encoding="utf-8")
-            home.parent.mkdir(parents=True, exist_ok=True)
-            scratch.rename(home)
-        return record.save(job.layout, extract=name)
+            keep(scratch, home)
+        saved = record.save(job.layout, extract=name)
+        outdated(job.layout, job.name, keep_days=job.pipeline.vault.keep_days)
+        return saved
 
 
 def open_extract(job: Job, name: str) -> Extract:
     """The extract of that id."""
     folder = job.layout.real(job.name, name)
-    told = json.loads((folder / "extract.json").read_text(encoding="utf-8"))
+    try:
+        told = json.loads((folder / "extract.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = "the real rows of that run are no longer in the vault"
+        raise DataError(what, where=job.name, fix="Run again from the extract on") from None
     orphans = (Settled(**{**s, "handling": Orphans(s["handling"])}) for s in told.get("orphans", ()))
     return Extract(name, folder, told["fingerprint"], told["rows"], tuple(orphans))
 
@@ -109,7 +118,7 @@ def _is_whole(job: Job, name: str) -> bool:
     try:
         there = open_extract(job, name)
         return all(side.rows(n) >= 0 for side in (there.learnt, there.holdout) for n in there.rows)
-    except (OSError, ValueError, KeyError, TypeError):  # ArrowInvalid is a ValueError
+    except (OSError, ValueError, KeyError, TypeError, DataError):  # ArrowInvalid is a ValueError
         return False
 
 

@@ -25,6 +25,7 @@ from twinlake.sources.protocols import Source
 from twinlake.sources.registry import open_source
 from twinlake.storage.catalog import check_name
 from twinlake.storage.layout import Layout
+from twinlake.storage.tracked import refuse_tracked
 from twinlake.storage.versions import add_pipeline
 from twinlake.tables import Tables
 from twinlake.units import assign_units
@@ -48,6 +49,7 @@ def init(url: str, name: str, *, layout: Layout, progress: Progress | None = Non
     _check_name(name, file)
     source = open_source(_filled(url), root=layout.root)
     with walled(layout, name, "looking at the source"), layout.scratch(name) as scratch:
+        refuse_tracked(layout)
         skipped = source.uncarried()
         schema = source.schema(without=skipped)
         empty = _empty(source, schema)

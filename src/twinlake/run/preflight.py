@@ -17,6 +17,7 @@ from twinlake.run.wall import walled
 from twinlake.schema import Schema
 from twinlake.sources.problems import Note
 from twinlake.storage.catalog import check_name
+from twinlake.storage.tracked import refuse_tracked
 
 
 def preflight(name: str, *, start: Path | None = None, note: Note | None = None) -> list[TwinlakeError]:
@@ -46,6 +47,7 @@ def _generators(job: Job) -> Iterator[TwinlakeError]:
     made_up = {text: c.provider for text, c in job.pipeline.columns.items() if c.provider}
     looks: list[Callable[[], object]] = [
         lambda: check_name(job.name),
+        lambda: refuse_tracked(job.layout),
         lambda: generator(job),
         lambda: check_locale(job.pipeline.snapshot.locale),
         *(partial(check_provider, p, where=f"{job.name}.yaml, columns.{text}") for text, p in made_up.items()),

@@ -7,7 +7,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from twinlake.errors import DataError
-from twinlake.storage.layout import Layout
+from twinlake.storage.layout import Layout, private
 from twinlake.storage.release import is_date
 from twinlake.storage.writing import write_whole
 
@@ -47,7 +47,8 @@ class Record:
         last = max(STAGES.index(name) for name in made)
         changes: dict[str, Any] = {**dict.fromkeys(STAGES[last + 1 :]), **made}
         new = replace(self, **changes)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private(private(layout.vault) / file.parent.parent.name)
+        private(file.parent)
         write_whole(file, json.dumps(asdict(new), indent=2))
         return new
 

@@ -17,6 +17,7 @@ from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.train import open_model
 from twinlake.run.wall import walled
+from twinlake.storage.layout import closed
 from twinlake.storage.publish import snapshot_hash
 from twinlake.tables import Tables, canonical
 
@@ -36,6 +37,7 @@ def sample(job: Job, record: Record, *, workers: int = 1, progress: Progress | N
         if not _is_whole(home):
             shutil.rmtree(home, ignore_errors=True)
             model.sample(home, scale=scale, seed=seed, executor=pool, progress=progress)
+            closed(home)
         return record.save(job.layout, snapshot=name)
 
 

@@ -13,6 +13,7 @@ from twinlake.run.extract import Extract, open_extract
 from twinlake.run.job import Job
 from twinlake.run.record import Record
 from twinlake.run.wall import walled
+from twinlake.storage.layout import keep
 from twinlake.tables import canonical
 from twinlake.units import assign_units
 from twinlake.version import VERSION
@@ -40,8 +41,7 @@ def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress 
             )
             shutil.rmtree(scratch)
             model.save(scratch)
-            home.parent.mkdir(parents=True, exist_ok=True)
-            scratch.rename(home)
+            keep(scratch, home)
         return record.save(job.layout, model=home.name)
 
 

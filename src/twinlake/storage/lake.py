@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -20,12 +21,27 @@ _SEALED: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
     "allow_persistent_secrets": False,
+    "python_enable_replacements": False,  # a table's name never means a variable of ours
 }
+SMALLER = "Ask for fewer rows, or for sums of them"
 _WRITES = ("COPY", "BATCH_COPY", "INSERT", "BATCH_INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ATTACH", "EXPORT")
 ROWS_PER_BATCH = 100_000
 
 
-def query(layout: Layout, sql: str, *, at: str | None = None) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query may take: seconds, bytes of memory (the answer held whole included), threads, bytes of disk."""
+
+    seconds: float = 60
+    memory: int = 2 << 30
+    threads: int = 2
+    disk: int = 10 << 30
+
+
+LIMITS = Limits()
+
+
+def query(layout: Layout, sql: str, *, at: str | None = None, limits: Limits = LIMITS) -> pa.Table:
     """The answer to one SELECT over the lake, whole.
 
     Args:
@@ -33,18 +49,23 @@ def query(layout: Layout, sql: str, *, at: str | None = None) -> pa.Table:
         sql: one statement that reads; tables are `pipeline.table`, or `"adult@2026-11-22".people` for a release.
         at: a release (`adult@2026-11-22`), its name or a date (`2026-11-22`: the latest by then of every pipeline);
             left out, each pipeline's latest.
+        limits: what it may take. A single value of some gigabytes is made before anybody can look at its size: for
+            statements of strangers there is `twinlake.run.ask`, which asks in a process of its own.
 
     Raises:
-        LakeError: for anything else than one reading statement, wrong SQL, or a release or table that is not there.
+        LakeError: for anything else than one reading statement, wrong SQL, a release or table that is not there, or
+            an answer that takes more than it may.
     """
-    with reader(layout, sql, at=at) as batches:
-        return batches.read_all()
+    with reader(layout, sql, at=at, limits=limits) as batches:
+        return pa.Table.from_batches(_within(batches, limits.memory), batches.schema)
 
 
 @contextmanager
-def reader(layout: Layout, sql: str, *, at: str | None = None) -> Iterator[pa.RecordBatchReader]:
+def reader(
+    layout: Layout, sql: str, *, at: str | None = None, limits: Limits = LIMITS
+) -> Iterator[pa.RecordBatchReader]:
     """The answer to one SELECT as a stream of batches, in bounded memory; arguments and errors are `query`'s."""
-    with open_catalog(layout, at=at) as con:
+    with open_catalog(layout, at=at, limits=limits) as con:
         try:
             statement = _only_reads(con, sql)
             yield con.sql(statement).to_arrow_reader(ROWS_PER_BATCH)
@@ -53,7 +74,7 @@ def reader(layout: Layout, sql: str, *, at: str | None = None) -> Iterator[pa.Re
 
 
 @contextmanager
-def open_catalog(layout: Layout, *, at: str | None = None) -> Iterator[Connection]:
+def open_catalog(layout: Layout, *, at: str | None = None, limits: Limits = LIMITS) -> Iterator[Connection]:
     """A connection that reads the lake's Parquet files and nothing else of this machine.
 
     A catalog that is missing, stale, or was built where the lake no longer is, is built anew first; where the lake
@@ -71,7 +92,7 @@ def open_catalog(layout: Layout, *, at: str | None = None) -> Iterator[Connectio
             con.execute("USE catalog")
             define(con, layout, found, served=latest(found) if at is None else _served(layout, found, at))
         con.execute("USE catalog")
-        _seal(con, layout, found)
+        _seal(con, layout, found, limits)
         yield con
 
 
@@ -106,11 +127,24 @@ def _served(layout: Layout, found: list[Release], at: str) -> dict[str, Release]
     return served
 
 
-def _seal(con: Connection, layout: Layout, found: list[Release]) -> None:
+def _within(batches: pa.RecordBatchReader, most: int) -> Iterator[pa.RecordBatch]:
+    taken = 0
+    for batch in batches:
+        taken += batch.nbytes
+        if taken > most:
+            raise LakeError(f"the answer is larger than {_size(most)}", where="SQL", fix=SMALLER)
+        yield batch
+
+
+def _seal(con: Connection, layout: Layout, found: list[Release], limits: Limits) -> None:
     files = [str(p) for r in found for t in r.manifest.schema.names for p in parts(r.folder.resolve(), t)]
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET allowed_paths = [{', '.join(literal(f) for f in files)}]")
     con.execute(f"SET temp_directory = {literal(str(layout.spill))}")
+    con.execute(f"SET max_temp_directory_size = '{limits.disk}B'")
+    con.execute(f"SET memory_limit = '{limits.memory}B'")
+    con.execute(f"SET threads = {limits.threads}")
+    con.execute(f"SET max_execution_time = {max(1, round(limits.seconds * 1000))}")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
 
@@ -138,6 +172,10 @@ def _sentence(con: Connection, error: Exception) -> LakeError:
     """What DuckDB says, in one sentence. It may quote values: those of the lake, which are synthetic."""
     said, _, candidates = str(error).split("\n\nLINE")[0].split("\nDid you mean")[0].partition("\nCandidate bindings: ")
     said = " ".join(said.split())
+    if isinstance(error, duckdb.InterruptException) or "INTERRUPT" in said:
+        return LakeError("the query took longer than it may", where="SQL", fix=SMALLER)
+    if isinstance(error, duckdb.OutOfMemoryException) or said.startswith("Out of Memory"):
+        return LakeError("the query needs more memory than it may take", where="SQL", fix=SMALLER)
     if isinstance(error, duckdb.PermissionException) or "disabled by configuration" in said:
         return LakeError("a query reads the lake's tables and no file, folder or address", where="SQL")
     if isinstance(error, duckdb.CatalogException) and said.startswith("Catalog Error: Table with name"):
@@ -148,6 +186,10 @@ def _sentence(con: Connection, error: Exception) -> LakeError:
             fix=_nearest_table(missing, there),
         )  # fmt: skip
     return LakeError(said.rstrip(".!"), where="SQL", allowed=f"there are {candidates}" if candidates else "")
+
+
+def _size(bytes_: int) -> str:
+    return f"{bytes_ / 2**30:.3g} GiB"
 
 
 def _tables(con: Connection) -> list[str]:

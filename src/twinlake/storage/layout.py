@@ -119,6 +119,11 @@ class Layout:
         """The file that a run of the pipeline holds locked."""
         return self.own_vault(pipeline) / "run.lock"
 
+    def temporary(self, pipeline: str) -> Path:
+        """The folder where libraries put what they need for a moment while real rows are near."""
+        private(self.vault)
+        return private(self.own_vault(pipeline) / "tmp")
+
     @contextmanager
     def scratch(self, pipeline: str) -> Iterator[Path]:
         """A new empty folder in the vault; gone afterwards unless it was renamed to where it belongs."""
@@ -179,6 +184,24 @@ def private(folder: Path) -> Path:
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     return folder
+
+
+def keep(folder: Path, home: Path) -> None:
+    """Put a finished folder of the vault where it belongs, each file and folder open to its owner only.
+
+    The vault itself is closed already; this lasts where somebody copies the folder.
+    """
+    closed(folder)
+    home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.rename(home)
+
+
+def closed(folder: Path) -> None:
+    """Close a folder and all in it to everybody but the owner."""
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
 
 def tag_of(pipeline: str, release: str) -> str:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from twinlake.errors import BusyError
 from twinlake.storage.layout import Layout, private
+from twinlake.storage.writing import write_whole
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def pipeline_lock(layout: Layout, pipeline: str) -> Iterator[None]:
         ) from None  # fmt: skip
     try:
         holder = {"pid": os.getpid(), "since": dt.datetime.now(dt.UTC).isoformat(timespec="seconds")}
-        path.with_suffix(".json").write_text(json.dumps(holder), encoding="utf-8")
+        write_whole(path.with_suffix(".json"), json.dumps(holder))
         yield
     finally:
         path.with_suffix(".json").unlink(missing_ok=True)
