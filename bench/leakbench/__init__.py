@@ -1,0 +1,1 @@
+"""LeakBench: known leaks are planted into real rows; which tool notices?"""
