@@ -37,7 +37,7 @@ from twinlake.verdict import Verdict
 
 GATE = "shadow"
 UNITS = 2_000  # of a world at most
-WORLD_ROWS = 20_000  # of all its units together, about
+WORLD_ROWS = 6_000  # of all its units together, about: models of sequences take seconds
 TARGETS = 5
 FEWEST = 20  # units that a world needs
 OWN = 8  # rows of a target that are looked for in one table
