@@ -11,10 +11,12 @@ from twinlake.card import coarse
 from twinlake.project import Pipeline
 from twinlake.report.reading import reading
 from twinlake.report.words import said
+from twinlake.run.attempts import evidence
 from twinlake.run.gates import REAL_GATES, declared_gates, inapplicable
 from twinlake.run.judge import answers, judge, judge_real
+from twinlake.run.pages import refused_page
 from twinlake.storage.verdicts import Gate
-from twinlake.verdict import Severity, Verdict
+from twinlake.verdict import Severity, Verdict, blocking
 
 _SEVERITY = {Severity.CRITICAL: dg.AssetCheckSeverity.ERROR, Severity.WARNING: dg.AssetCheckSeverity.WARN}
 
@@ -56,6 +58,9 @@ def gates(pipeline: Pipeline, dates: dg.PartitionsDefinition[str]) -> dg.AssetCh
     ) -> Iterator[dg.AssetCheckResult]:
         with project.stage(context, pipeline.name) as stage:
             verdicts = judge(stage.job, stage.record, workers=project.workers, progress=stage.progress)
+            if blocking(verdicts):
+                page = refused_page(stage.job, stage.record.date, evidence(stage.job, stage.record).attempt)
+                context.log.info(f"all that was found, for whoever answers for the real rows: {page}")
             results = _results(specs, answers(stage.job, stage.record, verdicts, specs))
         yield from results
 

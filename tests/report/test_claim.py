@@ -57,6 +57,12 @@ def test_a_refusal_tells_apart_what_failed_and_what_could_not_tell():
     assert "advantage" not in said
 
 
+def test_no_advantage_is_told_where_any_attack_got_through():
+    said = str(claim([*ALL[1:], verdict("membership", 0.7, 0.55, severity=Severity.WARNING)], EVIDENCE))
+    assert "advantage" not in said
+    assert "Within their limits: telling it of the few" in said
+
+
 def test_an_attack_that_one_table_did_not_hold_is_not_claimed():
     lost = verdict("membership", 0.7, 0.55, severity=Severity.WARNING)
     said = str(claim([*ALL[:1], lost], EVIDENCE))

@@ -49,7 +49,8 @@ def _held(private: Sequence[Verdict], confidence: float) -> Iterable[str]:
     """What stayed within its limit, for every table."""
     kept = {g: [v for v in private if v.gate == g] for g in dict.fromkeys(v.gate for v in private)}
     held = {g: given for g, given in kept.items() if all(v.passed for v in given)}
-    bounded = {g: given for g, given in held.items() if g in _ADVANTAGE}
+    lost = any(not v.passed for v in private)  # what is left of an advantage says little where some attack got through
+    bounded = {} if lost else {g: given for g, given in held.items() if g in _ADVANTAGE}
     if bounded:
         worst = max(_ADVANTAGE[g](coarse(v).value or 0.0) for g, given in bounded.items() for v in given)
         yield (

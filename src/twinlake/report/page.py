@@ -64,8 +64,8 @@ def page(
         attempts=_attempts(evidence),
         overrides=_overrides(verdicts, evidence),
         attacked=_attacked(verdicts),
-        facts=_facts(pipeline, when, verdicts, schema, evidence),
-        gates=_gates(verdicts),
+        facts=_facts(pipeline, (release, when), verdicts, schema, evidence),
+        gates=_gates(verdicts, full=full),
         readings=[reading(g) for g in dict.fromkeys(v.gate for v in verdicts)],
         untested=untested(verdicts),
         public=", ".join(t.name for t in schema if t.public),
@@ -149,7 +149,11 @@ def _attacked(verdicts: Sequence[Verdict]) -> dict[str, str] | None:
 
 
 def _facts(
-    pipeline: str, when: str, verdicts: Sequence[Verdict], schema: Schema, evidence: Evidence | None
+    pipeline: str,
+    at: tuple[str | None, str],
+    verdicts: Sequence[Verdict],
+    schema: Schema,
+    evidence: Evidence | None,
 ) -> list[tuple[str, str]]:
     missed = [v for v in verdicts if not v.passed]
     policy = [] if evidence is None else [
@@ -159,7 +163,7 @@ def _facts(
     ]  # fmt: skip
     return [
         ("Made by", f"Twinlake, pipeline {words.printable(pipeline, most=60)}"),
-        ("Released on", when),
+        ("Released on" if at[0] else "Judged on", at[1]),
         *policy,
         ("Tables", f"{len(schema.tables):,}"),
         ("Columns", f"{sum(len(t.columns) for t in schema):,}"),
@@ -168,14 +172,16 @@ def _facts(
     ]
 
 
-def _gates(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+def _gates(verdicts: Sequence[Verdict], *, full: bool) -> list[dict[str, Any]]:
     tables = dict.fromkeys(v.table for v in verdicts)
-    return [{"name": name, "rows": [_gate(v) for v in verdicts if v.table == name]} for name in tables]
+    return [{"name": name, "rows": [_gate(v, full=full) for v in verdicts if v.table == name]} for name in tables]
 
 
-def _gate(v: Verdict) -> dict[str, Any]:
+def _gate(v: Verdict, *, full: bool) -> dict[str, Any]:
     mark, said = words.mark(v), words.said(v)
     limit, value = words.bounded(v), words.measure(v.value)
+    if v.value and is_private(v.gate) and not full:  # the end of a bin
+        value = f"{'≤' if v.bound == 'at_most' else '≥'} {value}"
     title = reading(v.gate).title
     return {
         "status": _STATUS[mark], "mark": mark, "said": said, "title": title,

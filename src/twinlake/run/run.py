@@ -83,7 +83,8 @@ def run(job: Job, *, date: str | None = None, workers: int = 1, progress: Progre
         record = Record.load(job.layout, job.name, date or today(job.pipeline.snapshot.timezone))
         record = extract(job, record, progress=progress)
         if served := current_release(job, open_extract(job, record.need("extract"))):
-            return Outcome(tuple(served.manifest.verdicts), served, None, fresh=False)
+            told = served.manifest
+            return Outcome(told.verdicts, served, None, fresh=False, evidence=told.evidence)
         return _onward(job, record, workers, progress or _silent)
 
 
