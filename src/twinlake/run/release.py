@@ -3,6 +3,7 @@
 from twinlake.generators.registry import licence
 from twinlake.run.attempts import evidence
 from twinlake.run.extract import Extract, open_extract
+from twinlake.run.history import commit_release, reserve_release
 from twinlake.run.job import Job
 from twinlake.run.judge import expected_gates
 from twinlake.run.pages import release_page
@@ -33,7 +34,9 @@ def release(job: Job, record: Record) -> tuple[Release, Version]:
             secret=job.secret,
             keep=job.pipeline.release.keep,
             report=lambda manifest: release_page(job, record, manifest),
+            reserve=lambda manifest: reserve_release(job, record, manifest),
         )
+        commit_release(job, out)
         record.save(job.layout, release=out.name, settings=settings_hash(job))
         return out, record_version(job.layout, job.name, out.name, remote=job.pipeline.release.remote)
 

@@ -52,6 +52,7 @@ def publish(
     secret: bytes,
     keep: int,
     report: Callable[[Manifest], str],
+    reserve: Callable[[Manifest], None] = lambda _: None,
 ) -> Release:
     """Make a snapshot the release of a date, and the catalog serve it.
 
@@ -69,6 +70,7 @@ def publish(
         secret: the vault's, which signed the verdicts.
         keep: how many releases stay; the oldest beyond go, never the one that is served.
         report: makes the page a person reads, self-contained HTML, from the manifest.
+        reserve: writes the release down before anybody can see it; what it raises keeps the release back.
 
     Raises:
         Refused: where a gate failed or gave no verdict on exactly these bytes.
@@ -90,7 +92,9 @@ def publish(
             manifest = _manifest(
                 pipeline, name, built, files=files, judgement=judgement, evidence=evidence, origin=origin
             )
-            release = _place(layout, built, _finish(built, manifest, report))
+            whole = _finish(built, manifest, report)
+            reserve(whole)
+            release = _place(layout, built, whole)
         _serve(layout, release, keep)
         _clear(layout, pipeline, staging)
         return release
