@@ -1,6 +1,7 @@
 """How often a snapshot may be tried, and what of a refusal goes where."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -205,15 +206,20 @@ def test_limits_that_changed_after_the_verdict_are_refused(again):
     assert releases(again, "clinic") == []
 
 
-def test_what_the_file_asks_less_of_than_its_recipients_class_is_an_override(again):
-    assert overrides(job(again)) == ("closest_record is held against 0.65, where public recipients are given 0.55",)
-    change(again, "privacy: {closest_record: 0.65}", "privacy: {membership: {limit: 0.6, severity: warning}}")
-    assert overrides(job(again)) == (
-        "membership warns, where it would block",
-        "membership is held against 0.6, where public recipients are given 0.55",
-    )
-    change(again, "privacy: {closest_record: 0.65}", "privacy: {recipient: internal}")
-    assert overrides(job(again)) == ()
+@pytest.mark.parametrize(("privacy", "told"), [
+    ("{}", ()),
+    ("{recipient: internal}", ()),
+    ("{membership: 0.53}", ()),
+    ("{recipient: partner, membership: 0.6}",
+     ("membership is held against 0.6, where partner recipients are given 0.575",)),
+    ("{membership: {limit: 0.55, severity: warning}, holdout_units: 40}",
+     ("membership warns, where it would block", "40 held-back units suffice, where 500 are asked for")),
+])  # fmt: skip
+def test_what_the_file_asks_less_of_than_its_recipients_class_is_an_override(again, privacy, told):
+    text = re.sub(r"privacy: \{[^}]*\}", f"privacy: {privacy}", PIPELINE)
+    assert text != PIPELINE
+    again.pipeline_file("clinic").write_text(text)
+    assert overrides(job(again)) == told
 
 
 def test_the_policy_is_the_same_in_every_process_and_another_with_other_limits(again):
