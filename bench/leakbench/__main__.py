@@ -63,7 +63,7 @@ def _ready(tools: Sequence[str], home: Path) -> list[str]:
 def _missing(shelf: Shelf, tools: Sequence[str], asked: argparse.Namespace) -> Iterator[tuple[Cell, list[str]]]:
     kept = shelf.latest(None if asked.older else {t: version(t) for t in tools})
     for cell in plan(asked.tables, asked.leaks, asked.reps, asked.clean, asked.doses):
-        wanted = [t for t in tools if asked.fresh or (cell, t) not in kept]
+        wanted = [t for t in tools if asked.fresh or (cell, t) not in kept or "failed" in kept[cell, t].told]
         if cell.dose == 0 and cell.leak != CLEAN.name:
             wanted = [t for t in wanted if t == OURS]  # peers look at one release
         if cell.leak != CLEAN.name and not LEAKS[cell.leak].seen:
