@@ -63,7 +63,8 @@ def test_keys_are_fresh_different_and_of_the_sources_type(kind: str, scale: floa
     real = REAL[kind]
     key = learnt(real)
     n = min(int(len(real) * scale), key.capacity or 10**9)
-    made = key.at(np.arange(n, dtype=np.uint64), total=n, seed=8)
+    turn = key.turn(total=n, seed=8, where="t.id")
+    made = key.at(np.arange(n, dtype=np.uint64), total=n, seed=8, turn=turn)
     assert made.type == real.type
     assert made.null_count == 0
     assert len(set(texts(made))) == n
@@ -74,9 +75,37 @@ def test_keys_are_fresh_different_and_of_the_sources_type(kind: str, scale: floa
 def test_only_a_full_type_overlaps_and_says_so() -> None:
     full = learnt(REAL["int8"])
     assert full.overlaps
-    few = full.at(np.arange(100, dtype=np.uint64), total=100, seed=1)
-    assert set(few.to_pylist()).isdisjoint(REAL["int8"].to_pylist())  # 176 values are free
+    other = learnt(pa.array(range(-60, 20), pa.int8()))
+    every = np.arange(100, dtype=np.uint64)  # none is left out for being real: that would tell which ones are
+    assert full.at(every, total=100, seed=1).equals(other.at(every, total=100, seed=1))
     assert [k for k, v in REAL.items() if learnt(v).overlaps] == ["int8"]
+
+
+def test_keys_of_a_dense_shape_get_a_longer_one() -> None:
+    real = pa.array([f"K{i:02d}" for i in range(60)])
+    key = learnt(real)
+    turn = key.turn(total=60, seed=1, where="t.id")
+    made = key.at(np.arange(60, dtype=np.uint64), total=60, seed=1, turn=turn).to_pylist()
+    assert {len(k) for k in made} == {4}
+    assert set(made).isdisjoint(real.to_pylist())
+
+
+def test_a_column_of_keys_that_meets_a_real_one_is_made_anew() -> None:
+    rng = np.random.default_rng(0)
+    real = rng.choice(2**31 - 1, 3000, replace=False)
+    spread = learnt(pa.array(np.append(real, 2**31 - 1), pa.int32()))
+    first = spread.at(np.arange(1000, dtype=np.uint64), total=1000, seed=1)
+    met = learnt(pa.array(np.concatenate([real, first.to_numpy()[:1], [2**31 - 1]]), pa.int32()))
+    turn = met.turn(total=1000, seed=1, where="t.id")
+    assert turn > 0
+    again = met.at(np.arange(1000, dtype=np.uint64), total=1000, seed=1, turn=turn)
+    assert len(set(again.to_pylist()) & set(first.to_pylist())) < 5
+
+
+def test_keys_that_meet_real_ones_in_every_way_are_refused() -> None:
+    every = np.random.default_rng(0).permutation(2**31 - 1 - np.arange(0, 2**31 - 1, 2**31 // 300_000))
+    with pytest.raises(GeneratorError, match="each of 6 columns of fresh keys holds a real one"):
+        learnt(pa.array(every, pa.int32())).turn(total=2_000_000, seed=1, where="t.id")
 
 
 def test_a_key_depends_on_its_row_alone() -> None:

@@ -32,7 +32,8 @@ def learnt(values: list, provider: str, type_: pa.DataType = TEXT, locale: str =
 
 
 def filled(filler: Filler, n: int = 3000, seed: int = 2) -> pa.Array:
-    return filler.fill(rows(n), total=n, seed=seed, rng=stream(seed, "fill"))
+    turn = filler.turn(total=n, seed=seed, where="t.c")
+    return filler.fill(rows(n), total=n, seed=seed, rng=stream(seed, "fill"), turn=turn)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -48,6 +49,42 @@ def test_a_fake_is_never_a_real_value(provider: str, unique: bool) -> None:
     first = filled(learnt(["x"], provider), 400).to_pylist()  # what it would make if nobody held it
     real = list(dict.fromkeys(first)) if unique else [*first, first[0]]
     assert set(filled(learnt(real, provider), 400).to_pylist()).isdisjoint(real)
+
+
+def test_a_column_that_meets_a_real_value_is_made_anew_as_a_whole() -> None:
+    asked = learnt(["x", "x"], "first_name")
+    names = filled(asked, 50).to_pylist()
+    real = [learnt([name, name], "first_name") for name in (names[3], names[7], names[3].upper() + " ")]
+    turns = [filler.turn(total=50, seed=2, where="t.c") for filler in real]
+    assert min(turns) > 0
+    assert turns[0] == turns[2]
+    again = [filler.at(rows(50), total=50, seed=2, turn=turn) for filler in real for turn in range(6)]
+    as_if_nobody = [asked.at(rows(50), total=50, seed=2, turn=turn) for _ in real for turn in range(6)]
+    assert all(
+        a.equals(b) for a, b in zip(again, as_if_nobody, strict=True)
+    )  # but for the turn, nothing depends on them
+
+
+def test_where_all_names_are_real_ones_names_are_doubled() -> None:
+    every = [str(n) for n in dict.fromkeys(filled(learnt(["x", "x"], "last_name"), 20_000).to_pylist())]
+    made = filled(learnt([*every, every[0]], "last_name"), 500).to_pylist()
+    assert all("-" in name for name in made)
+    assert {name.split("-")[0] for name in made} & set(every)
+
+
+def test_a_column_that_meets_real_values_in_every_way_is_refused() -> None:
+    filler = learnt(["x", "x"], "first_name")
+    every = [t for turn in range(6) for t in filler.at(rows(40), total=40, seed=2, turn=turn).to_pylist()]
+    with pytest.raises(GeneratorError, match=r'each of 6 columns of fakes by the provider "first_name"') as raised:
+        learnt([*every, every[0]], "first_name").turn(total=40, seed=2, where="t.c")
+    assert not any(name in str(raised.value) for name in every)
+
+
+def test_fakes_depend_on_the_row_alone() -> None:
+    for real in (["a", "a"], ["P-0001", "P-0002"] * 30):
+        filler = learnt(real, "pattern" if real[0] != "a" else "full_name")
+        whole = filler.at(rows(500), total=500, seed=9, turn=4)
+        assert filler.at(rows(500)[100:200], total=500, seed=9, turn=4).equals(whole.slice(100, 100))
 
 
 def test_nulls_keep_their_share() -> None:

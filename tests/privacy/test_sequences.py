@@ -1,4 +1,4 @@
-"""The rows of one parent in their order are not a learnt one's: whole, in part, with dates moved or a column changed."""
+"""The rows of one parent in their order are no learnt one's: whole or in part, dates moved or a column changed."""
 
 from dataclasses import replace
 
@@ -23,22 +23,24 @@ SALES = Table(
     references=(Reference(("shop",), "shops", ("id",)),),
     order_by="day",
 )
+ITEMS = [f"item {i}" for i in range(40)]
 SCHEMA = Schema((SHOPS, SALES))
 LOOSE = Schema((SHOPS, replace(SALES, order_by=None)))
 
 
 def world(shops: int, seed: int, *, first: int = 0, schema: Schema = SCHEMA) -> Tables:
-    """Shops that each sell a dozen times; single rows and pairs of them coincide all the time."""
+    """Shops that each sell two dozen times; many a row coincides with one of another shop."""
     rng = np.random.default_rng(seed)
-    many = rng.integers(4, 20, shops)
+    many = rng.integers(12, 40, shops)
     n = int(many.sum())
     ids = np.arange(shops) + first
     kinds = rng.choice(["bakery", "kiosk", "florist"], shops)
     sales = {
-        "shop": np.repeat(ids, many), "day": rng.integers(0, 60, n).astype(np.int32),
-        "item": rng.choice(["bread", "milk", "rose", "paper"], n), "pieces": rng.geometric(0.4, n).astype(np.int32),
+        "shop": np.repeat(ids, many), "day": rng.integers(0, 2000, n).astype(np.int32),
+        "item": rng.choice(ITEMS, n), "pieces": rng.geometric(0.4, n).astype(np.int32),
     }  # fmt: skip
-    return Tables(schema, {"shops": pa.table({"id": ids, "kind": kinds}), "sales": pa.table(sales)})
+    sold = pa.table(sales).sort_by([("shop", "ascending"), ("day", "ascending")])
+    return Tables(schema, {"shops": pa.table({"id": ids, "kind": kinds}), "sales": sold})
 
 
 def with_copies(twin: Tables, real: Tables, shops: int, change: str = "") -> Tables:
@@ -47,7 +49,7 @@ def with_copies(twin: Tables, real: Tables, shops: int, change: str = "") -> Tab
     columns = {n: sales[n].to_numpy(zero_copy_only=False) for n in sales.column_names}
     columns["shop"] = columns["shop"] + 10**6
     if change == "dates moved":
-        columns["day"] = columns["day"] + 1000
+        columns["day"] = columns["day"] + 3000
     if change == "pieces":
         columns["pieces"] = columns["pieces"] + 50
     if change == "half":

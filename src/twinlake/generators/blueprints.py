@@ -134,6 +134,12 @@ class Blueprint:
         only = self.keys.get(self.table.key[0]) if len(self.table.key) == 1 else None
         return None if only is None else only.capacity
 
+    def turns(self, *, rows: int, seed: int) -> dict[str, int]:
+        """By column, which way to make the keys and fakes of so many rows so that none is a real one."""
+        made: dict[str, Key | Filler] = {**self.keys, **self.fillers}
+        name = self.table.name
+        return {c: m.turn(total=rows, seed=derive(seed, name, c), where=f"{name}.{c}") for c, m in made.items()}
+
     def save(self, folder: Path) -> None:
         """Write the blueprint to a new folder."""
         arrays = {f"key:{i}": k.hashes for i, k in enumerate(self.keys.values())}

@@ -1,7 +1,8 @@
 """Fresh keys: of the source's type and shape, all different, never a real key, in an order that tells nothing.
 
 A key is a pure function of the row's number. Numbers and dates start beyond the largest real one, at a round boundary
-that tells only its magnitude; text follows the shapes that enough units hold.
+that tells only its magnitude, or end before the smallest; text follows the shapes that enough units hold. Where this
+does not keep them apart from real ones, a column that meets one is made anew as a whole, never key by key.
 """
 
 import datetime as dt
@@ -18,19 +19,20 @@ from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import emptied, one
 from twinlake.generators.masks import Mask, Masks
 from twinlake.generators.permutations import permute
-from twinlake.generators.personal import Filler, as_text
+from twinlake.generators.personal import LONGER, TURNS, Filler, as_text
 from twinlake.generators.providers import uuids
 from twinlake.generators.spaces import MaskSpace, distinct, holds, keyed
 from twinlake.hashing import Hashes, mix
 from twinlake.random import derive
 from twinlake.schema import Column, Kind
+from twinlake.spelling import plain
 from twinlake.types import ENUM, PER_SECOND, as_int64, parse_type, type_name
 
 _HEADROOM = 100  # a boundary is taken where so many times the source's rows fit beyond it
-_LISTED = 1 << 17  # a type with so few values has its free ones listed
+_NARROW = 1 << 17  # types with so few values use negative numbers too
 _SPARSE = 4  # keys with gaps of this size on average are drawn sparsely too
 _SPARSEST = 1 << 20
-_TRIES = 64
+_AT_ONCE = 65_536  # keys looked at together
 _LONG = np.iinfo(np.int64)
 _ANY_TEXT = Masks((Mask(("A", "A", "9", "9", "9", "9", "9", "9"), 1.0),))
 _NONE: Hashes = np.empty(0, dtype=np.uint64)
@@ -118,8 +120,8 @@ class Key:
         if column.kind is Kind.PERSONAL and column.provider != "pattern":
             filler = Filler.learn(values, column, units, k=k, salt=salt, locale=locale, where=where)
             return cls(column.type, "person", filler=filler, nulls=nulls)
-        masks = Masks.learn(as_text(values), units, k)
-        return cls(column.type, "text", masks=masks or _ANY_TEXT, nulls=nulls, avoid=keyed(as_text(values), salt))
+        masks, avoid = Masks.learn(as_text(values), units, k), keyed(plain(as_text(values)), salt)
+        return cls(column.type, "text", masks=masks or _ANY_TEXT, nulls=nulls, avoid=avoid)
 
     @classmethod
     def _of_numbers(
@@ -136,19 +138,16 @@ class Key:
             return cls(
                 type_, "number", start=start, step=step, room=(high - start) // step + 1, spread=spread, nulls=nulls
             )
-        first = low if high - low < _LISTED else max(low, 0)
-        avoid = keyed(pa.array(real), salt)
+        first = low if high - low < _NARROW else max(low, 0)
+        below = -_boundary(-int(real[0]), type_) if real[0] < 0 else 10 ** (len(str(int(real[0]))) - 1)
+        if below - first >= _HEADROOM * len(real):
+            return cls(type_, "number", start=first, room=below - first, spread=spread, nulls=nulls)
         room = high - first + 1
+        roomy = room >= _HEADROOM * len(real)  # else real keys can't be kept away from: nearly all are in use
+        avoid = keyed(pa.array(real), salt) if roomy else _NONE
         return cls(
-            type_,
-            "number",
-            start=first,
-            room=room,
-            spread=spread,
-            nulls=nulls,
-            avoid=avoid,
-            overlaps=room < 4 * len(real),
-        )
+            type_, "number", start=first, room=room, spread=spread, nulls=nulls, avoid=avoid, overlaps=not roomy
+        )  # fmt: skip
 
     @property
     def capacity(self) -> int | None:
@@ -159,20 +158,45 @@ class Key:
             return 256**self.width if self.width < 8 else None
         return self.room if self.kind == "number" else None
 
-    def at(self, rows: Hashes, *, total: int, seed: int) -> pa.Array:
+    def at(self, rows: Hashes, *, total: int, seed: int, turn: int = 0) -> pa.Array:
         """The key of each row number below `total`, typed as the column; all different.
 
         Args:
             rows: row numbers, shape (n,).
             total: how many rows the whole table has; at most `capacity`.
             seed: of this column.
+            turn: see `turn`.
         """
-        made = self._made(rows, total, seed)
+        made = self._made(rows, total, seed, turn)
         if not self.nulls:
             return made
         return emptied(made, permute(rows, max(total, 1), key=derive(seed, "nulls")) < round(self.nulls * total))
 
-    def _made(self, rows: Hashes, total: int, seed: int) -> pa.Array:
+    def turn(self, *, total: int, seed: int, where: str) -> int:
+        """The first way to make the column by which no key is a real one, see `Filler.turn`."""
+        if self.filler is not None:
+            return self.filler.turn(total=total, seed=seed, where=where)
+        if len(self.avoid) < 2:
+            return 0
+        for turn in range(TURNS):
+            if not any(self._meets(start, total, seed, turn) for start in range(0, total, _AT_ONCE)):
+                return turn
+        raise GeneratorError(
+            f"each of {TURNS} columns of fresh keys holds a real one",
+            where=where,
+            allowed="a whole column is made anew, for keys left out one by one would tell which ones are real",
+            fix="Give the key a wider type, declare it personal with the provider uuid, or declare the table public",
+        )
+
+    def _meets(self, start: int, total: int, seed: int, turn: int) -> bool:
+        made = self._made(np.arange(start, min(start + _AT_ONCE, total), dtype=np.uint64), total, seed, turn)
+        told = pa.array(as_numbers(made)) if self.kind == "number" else plain(as_text(made))
+        return bool(holds(self.avoid, told).any())
+
+    def _made(self, rows: Hashes, total: int, seed: int, turn: int) -> pa.Array:
+        if self.filler is not None:
+            return self.filler.at(rows, total=total, seed=seed, turn=turn)
+        seed = derive(seed, "turn", turn) if turn else seed
         if self.kind == "number":
             return from_numbers(self._numbers(rows, total, derive(seed, "order")), self.type)
         if self.kind == "uuid":
@@ -182,33 +206,13 @@ class Key:
         if self.kind == "labels":
             order = permute(rows, len(self.labels), key=derive(seed, "order"))
             return typed(pa.array([self.labels[int(i)] for i in order]), self.type)
-        if self.filler is not None:
-            return self.filler.at(rows, total=total, seed=seed)
         assert self.masks is not None  # text has shapes, learnt or not
-        texts = distinct(MaskSpace(self.masks), rows, total=total, key=derive(seed, "order"), avoid=self.avoid)
-        return typed(texts, self.type)
+        masks = self.masks.wider(LONGER[turn]) if turn in LONGER else self.masks
+        return typed(distinct(MaskSpace(masks), rows, total=total, key=derive(seed, "order")), self.type)
 
     def _numbers(self, rows: Hashes, total: int, key: int) -> Integers:
-        if len(self.avoid):
-            return self._avoiding(rows, total, key)
-        domain = max(min(total * self.spread, self.room), total)
+        domain = self.room if len(self.avoid) else max(min(total * self.spread, self.room), total)
         return self.start + self.step * permute(rows, domain, key=key).astype(np.int64)
-
-    def _avoiding(self, rows: Hashes, total: int, key: int) -> Integers:
-        if self.room <= _LISTED:
-            every = np.arange(self.start, self.start + self.room, dtype=np.int64)
-            real = holds(self.avoid, pa.array(every))
-            mine = np.concatenate([every[~real], every[real]])[: max(total, 1)]  # real ones only where no other is left
-            return mine[permute(rows, len(mine), key=key).astype(np.int64)]
-        turn = rows.copy()
-        numbers = self.start + permute(turn, self.room, key=key).astype(np.int64)
-        for _ in range(_TRIES):
-            met = holds(self.avoid, pa.array(numbers)) & (turn + np.uint64(total) < self.room)
-            if not met.any():
-                break
-            turn[met] += np.uint64(total)
-            numbers[met] = self.start + permute(turn[met], self.room, key=key).astype(np.int64)
-        return numbers
 
     def to_json(self) -> dict[str, Any]:
         """Plain values without the hashes, which are saved as arrays."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.generators.permutations import permute
-from twinlake.hashing import Hashes, mix
+from twinlake.hashing import Hashes, mix, uniform
 
 ALPHABETS: Mapping[str, str] = {
     "9": string.digits,
@@ -134,6 +134,20 @@ class Masks:
         """The shapes that allow `space` texts times their share, or None: a shorter one would spell real values."""
         kept = tuple(m for m in self.masks if m.space >= space * m.share)
         return type(self)(kept) if kept else None
+
+    def pick(self, chances: Hashes) -> list[str]:
+        """A text for each well mixed hash: a shape by its share, then one of its texts. They may repeat."""
+        ends = np.cumsum([m.share for m in self.masks])
+        chosen = np.searchsorted(ends / ends[-1], uniform(chances), side="right")
+        texts = np.empty(len(chances), dtype=object)
+        for i, mask in enumerate(self.masks):
+            here = np.flatnonzero(chosen == i)
+            texts[here] = mask.at(mix(chances[here]) % np.uint64(mask.space))
+        return list(texts)
+
+    def wider(self, by: int) -> Self:
+        """The shapes with `by` more places after the last letter or digit: longer texts of the same kind."""
+        return type(self)(tuple(Mask(_lengthened(m.places, by), m.share) for m in self.masks))
 
     def draw(self, n: int, rng: np.random.Generator) -> list[str]:
         """`n` texts: a shape by its share, then each place on its own. Texts may repeat."""
@@ -260,6 +274,13 @@ def _narrowed(place: str, seen: set[str], holders: int) -> str:
         return place
     kinds = "".join(sorted({_kind(c) for c in seen}))
     return {"9": "9", "A": "A", "a": "a", "9A": "N", "9a": "n", "Aa": "c"}.get(kinds, "x")
+
+
+def _lengthened(places: tuple[str, ...], by: int) -> tuple[str, ...]:
+    last = max((i for i, p in enumerate(places) if not p.startswith("=") or p[1].isalnum()), default=len(places) - 1)
+    kind = places[last] if places and not places[last].startswith("=") else _kind(places[last][1] if places else "a")
+    more = {"1": "9"}.get(kind, kind if kind in ALPHABETS else "9")
+    return (*places[: last + 1], *[more] * by, *places[last + 1 :])
 
 
 def _overlap(one: Mask, other: Mask) -> bool:

@@ -1,7 +1,8 @@
 """Personal columns: never learnt, filled with fakes. Which ones are personal is for people to say; `detect` helps.
 
-Of the real column only this is kept: the share of nulls, whether all values differ, and keyed hashes that keep a fake
-from being somebody's real value.
+Of the real column only this is kept: the share of nulls, whether all values differ, and keyed hashes that tell whether
+a column of fakes meets somebody's real value. One that does is made anew as a whole, in another way: leaving out the
+values it met would tell, by their absence, which ones are real.
 """
 
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from twinlake.generators.arrays import emptied, one
 from twinlake.generators.detection import detect
 from twinlake.generators.masks import Mask, Masks
 from twinlake.generators.providers import PROVIDERS, check_provider, made_up, space_of, uuids
-from twinlake.generators.spaces import MaskSpace, Space, WordSpace, distinct, drawn, holds, keyed
-from twinlake.hashing import Hashes
+from twinlake.generators.spaces import MaskSpace, Space, WordSpace, distinct, holds, keyed, wider
+from twinlake.hashing import Hashes, mix
 from twinlake.random import derive, stream
 from twinlake.schema import Column
+from twinlake.spelling import plain
 from twinlake.types import ENUM, parse_type, type_name
 
 __all__ = ["PROVIDERS", "Filler", "detect"]
@@ -30,7 +32,15 @@ _DIGITS = ("phone", "ssn", "credit_card", "postcode", "pattern")
 _NUMBER = Masks((Mask(("1", *"99999999"), 1.0),))
 """The shape of a whole number where no shape of the real ones is held by enough units."""
 
-_SMALL = 100_000  # a space of so many texts is freed of real ones at once, a larger one text by text
+TURNS = 6
+"""Ways to make a column: three times as it is asked for, then with double names and ever longer shapes, at last with
+names that mean nothing."""
+
+LONGER = {3: 1, 4: 2, 5: 4}
+"""Places that shapes get more, by turn."""
+
+_AT_ONCE = 65_536  # fakes looked at together
+_WORDS = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,7 @@ class Filler:
         nulls: share of nulls.
         unique: whether every value must differ from all others.
         masks: shapes of the real values, where the provider is `pattern` or the column holds numbers.
-        avoid: keyed hashes of real values (of their text), see `spaces.keyed`; stays in the vault.
+        avoid: keyed hashes of real values (of their plain text), see `spaces.keyed`; stays in the vault.
     """
 
     type: pa.DataType
@@ -79,46 +89,79 @@ class Filler:
             nulls=values.null_count / max(len(values), 1) if column.nullable else 0.0,
             unique=present > 1 and pc.count_distinct(texts).as_py() == present,
             masks=masks or (_NUMBER if number else None),
-            avoid=keyed(texts, salt),
+            avoid=keyed(plain(texts, provider), salt),
         )
 
-    def fill(self, rows: Hashes, *, total: int, seed: int, rng: np.random.Generator) -> pa.Array:
+    def fill(self, rows: Hashes, *, total: int, seed: int, rng: np.random.Generator, turn: int = 0) -> pa.Array:
         """A fake or null for each row number below `total`, typed as the column.
 
         Args:
-            rows: row numbers; a unique fake depends on its row number and `seed` alone.
+            rows: row numbers; a fake depends on its row number, `seed` and `turn` alone.
             total: how many rows the whole table has.
             seed: of this column: chooses the words.
-            rng: the shard's own.
+            rng: the shard's own; tells which are null.
+            turn: see `turn`.
         """
         empty = rng.random(len(rows)) < self.nulls
-        fakes = self.at(rows, total=total, seed=seed) if self.unique else self._draw(len(rows), seed, rng)
-        return emptied(fakes, empty)
+        return emptied(self.at(rows, total=total, seed=seed, turn=turn), empty)
 
-    def at(self, rows: Hashes, *, total: int, seed: int) -> pa.Array:
-        """A fake for each row number, all different; typed as the column."""
+    def at(self, rows: Hashes, *, total: int, seed: int, turn: int = 0) -> pa.Array:
+        """A fake for each row number, typed as the column; all different where the real ones are."""
+        seed = derive(seed, "turn", turn) if turn else seed
         if self.type == pa.uuid():
-            return _uuid_array(uuids(derive(seed, "uuid"), rows))
-        key = derive(seed, "order")
-        texts = distinct(self._space(seed), rows, total=total, key=key, avoid=self.avoid)
-        return self._typed(texts)
+            return _uuid_array(uuids(derive(seed, "uuid"), rows if self.unique else mix(rows)))
+        return self._typed(self._texts(rows, total, seed, turn))
 
-    def _draw(self, n: int, seed: int, rng: np.random.Generator) -> pa.Array:
-        if self.type == pa.uuid():
-            return _uuid_array(uuids(derive(seed, "uuid"), rng.integers(0, 1 << 62, n).astype(np.uint64)))
-        space = self._space(seed)
-        if space.size > _SMALL:
-            return self._typed(drawn(space, n, rng, avoid=self.avoid))
-        pool = _free(space, self.avoid, seed)
-        return self._typed(pool.take(pa.array(rng.integers(0, len(pool), n))))
+    def turn(self, *, total: int, seed: int, where: str) -> int:
+        """The first way to make the column by which no fake, however spelt, is a real value.
 
-    def _space(self, seed: int) -> Space:
-        if self.masks is not None:
-            return MaskSpace(self.masks)
-        space = space_of(self.provider, self.locale, derive(seed, "words") % (1 << 32))
-        if isinstance(space, WordSpace) and len(space.parts) == 1:
-            return WordSpace((_free(space, self.avoid, seed),), space.between, space.before, space.counted_part)
-        return space
+        It looks at all rows, so it is the same whoever makes which of them; it is told and can't be worked out, for
+        it tells a little of the real values: less than three bits, and of all of them together.
+
+        Raises:
+            GeneratorError: where every way meets one.
+        """
+        for turn in range(TURNS):
+            if not self._meets(total, derive(seed, "turn", turn) if turn else seed, turn):
+                return turn
+        raise GeneratorError(
+            f'each of {TURNS} columns of fakes by the provider "{self.provider}" holds a real value',
+            where=where,
+            allowed="a whole column is made anew, for fakes left out one by one would tell which ones are real",
+            fix="Choose a provider with more different fakes (uuid, full_name, email), or drop the column",
+        )
+
+    def _meets(self, total: int, seed: int, turn: int) -> bool:
+        if self.type == pa.uuid() or len(self.avoid) < 2:
+            return False
+        for start in range(0, total, _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, total), dtype=np.uint64)
+            if holds(self.avoid, self._plain(self._typed(self._texts(rows, total, seed, turn)))).any():
+                return True
+        return False
+
+    def _texts(self, rows: Hashes, total: int, seed: int, turn: int) -> pa.Array:
+        space = self._space(seed, turn)
+        if self.unique:
+            return distinct(space, rows, total=total, key=derive(seed, "order"))
+        return space.pick(mix(rows ^ np.uint64(derive(seed, "pick") & 0xFFFFFFFFFFFFFFFF)))
+
+    def _space(self, seed: int, turn: int) -> Space:
+        words = derive(seed, "words") % (1 << 32)
+        space = MaskSpace(self.masks) if self.masks is not None else space_of(self.provider, self.locale, words)
+        if turn not in LONGER or (self.masks is not None and not self._has_room(self.masks)):
+            return space
+        return wider(space, _second(space, words, turn), LONGER[turn])
+
+    def _has_room(self, masks: Masks) -> bool:
+        """Whether longer shapes fit the column."""
+        if not pa.types.is_integer(self.type):
+            return True
+        longest = max(sum(not p.startswith("=") or p[1].isdigit() for p in m.places) for m in masks.masks)
+        return longest + max(LONGER.values()) <= _digits(self.type)
+
+    def _plain(self, values: pa.Array) -> pa.Array:
+        return plain(as_text(values), self.provider)
 
     def _typed(self, texts: pa.Array) -> pa.Array:
         if pa.types.is_integer(self.type):
@@ -161,20 +204,22 @@ def _check_type(type_: pa.DataType, provider: str, *, where: str) -> None:
     )
 
 
-def _free(space: Space, avoid: Hashes, seed: int) -> pa.Array:
-    """All texts of a small space that no real row holds; made-up words where none is left."""
-    texts = space.at(np.arange(space.size, dtype=np.uint64))
-    free = texts.filter(pa.array(~holds(avoid, texts)))
-    if len(free):
-        return free
-    words = pa.array(made_up(50, stream(seed, "made up")), pa.string())
-    return words.filter(pa.array(~holds(avoid, words)))
+def _second(space: Space, seed: int, turn: int) -> pa.Array:
+    """What is attached to words: the words themselves, or ones that mean nothing."""
+    if turn == TURNS - 1 or not isinstance(space, WordSpace):
+        return pa.array(made_up(_WORDS, stream(seed, "made up")), pa.string())
+    return pc.replace_substring_regex(space.parts[space.counted_part], r"^https?://www\.", "")
 
 
 def _as_integers(texts: pa.Array, type_: pa.DataType) -> pa.Array:
-    bits = type_.bit_width - (0 if pa.types.is_unsigned_integer(type_) else 1)
-    fitting = 10 ** (len(str((1 << bits) - 1)) - 1)
+    fitting = 10 ** _digits(type_)
     return pa.array([int("".join(c for c in t if c.isdigit()) or 0) % fitting for t in texts.to_pylist()], type_)
+
+
+def _digits(type_: pa.DataType) -> int:
+    """How many digits always fit a whole number of a type."""
+    bits = type_.bit_width - (0 if pa.types.is_unsigned_integer(type_) else 1)
+    return len(str((1 << bits) - 1)) - 1
 
 
 def _uuid_array(raw: list[bytes]) -> pa.Array:

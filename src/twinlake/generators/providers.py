@@ -96,9 +96,9 @@ class DigitSpace:
         """The text of each number; beyond the space they repeat."""
         return pa.array([self.write(int(n) % self.size) for n in numbers], pa.string())
 
-    def draw(self, n: int, rng: np.random.Generator) -> pa.Array:
-        """`n` texts."""
-        return self.at(rng.integers(0, self.size, n).astype(np.uint64))
+    def pick(self, chances: Hashes) -> pa.Array:
+        """The text of each hash."""
+        return self.at(chances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,9 @@ class UuidSpace:
         hexes = [raw.hex() for raw in uuids(self.seed, numbers)]
         return pa.array([f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}" for h in hexes], pa.string())
 
-    def draw(self, n: int, rng: np.random.Generator) -> pa.Array:
-        """`n` random UUIDs."""
-        return self.at(rng.integers(0, self.size, n).astype(np.uint64))
+    def pick(self, chances: Hashes) -> pa.Array:
+        """The UUID of each hash."""
+        return self.at(chances)
 
 
 def uuids(seed: int, numbers: Hashes) -> list[bytes]:

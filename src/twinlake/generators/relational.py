@@ -206,14 +206,14 @@ class RelationalModel:
         self, blueprint: Blueprint, weave: Weave, strays: Mapping[int, Strays], contexts: Contexts, folder: Path, *,
         seed: int,
     ) -> Iterator[Shard]:  # fmt: skip
-        ruling = self._ruling(blueprint, contexts)
+        ruling, turns = self._ruling(blueprint, contexts), blueprint.turns(rows=weave.rows, seed=seed)
         for number, (start, stop) in enumerate(zip(weave.cuts[:-1], weave.cuts[1:], strict=True)):
             woven = weave.row_links(start, stop) if weave.strands else _loose(start, stop)
             woven = _strayed(woven, strays) if strays else woven
             woven = _told(blueprint, woven, contexts) if blueprint.knows else woven
             yield Shard(
                 model=self.folder, folder=folder, table=blueprint.table.name, number=number, woven=woven,
-                total=weave.rows, seed=seed, parents=_parents(ruling, woven), secret=self.secret,
+                total=weave.rows, seed=seed, parents=_parents(ruling, woven), turns=turns, secret=self.secret,
             )  # fmt: skip
 
     def _ruling(self, blueprint: Blueprint, contexts: Contexts) -> "dict[str, tuple[int, pa.Table]]":

@@ -27,8 +27,9 @@ Columns = dict[str, pa.Array]
 
 
 def make_rows(
-    blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shard: int, parents: Parents | None = None
-) -> pa.Table:
+    blueprint: Blueprint, woven: Woven, *, total: int, seed: int, shard: int, parents: Parents | None = None,
+    turns: Mapping[str, int] | None = None,
+) -> pa.Table:  # fmt: skip
     """Rows as in the blueprint's first pass, text as it comes; a few less where a key or a rule asks too much.
 
     Args:
@@ -38,15 +39,18 @@ def make_rows(
         seed: of the snapshot.
         shard: its number, which names its stream.
         parents: by prefix, what rules look at in the rows that each row refers to.
+        turns: by column, which way to make keys and fakes, see `Blueprint.turns`.
     """
+    turns = turns or {}
     table, n = blueprint.table, len(woven.numbers)
     rng = stream(seed, "shard", table.name, shard)
     made: Columns = {c: one(woven.columns[c]) for c in woven.columns.column_names}
     for name, key in blueprint.keys.items():
-        made[name] = key.at(woven.numbers, total=total, seed=derive(seed, table.name, name))
+        made[name] = key.at(woven.numbers, total=total, seed=derive(seed, table.name, name), turn=turns.get(name, 0))
     made |= _modelled(blueprint, woven, rng)
     for name, filler in blueprint.fillers.items():
-        made[name] = filler.fill(woven.numbers, total=total, seed=derive(seed, table.name, name), rng=rng)
+        own = derive(seed, table.name, name)
+        made[name] = filler.fill(woven.numbers, total=total, seed=own, rng=rng, turn=turns.get(name, 0))
     for name in blueprint.late:
         made[name] = pa.nulls(n, table[name].type)
     if blueprint.runs is not None:

@@ -4,7 +4,7 @@ A shard is a pure function of the model, the seed, the table and its number, so 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -35,6 +35,7 @@ class Shard:
         total: rows of the whole table.
         seed: of the snapshot.
         parents: by prefix, what rules look at in the rows that each row refers to.
+        turns: by column, which way to make keys and fakes.
     """
 
     model: Path | None
@@ -45,6 +46,7 @@ class Shard:
     total: int
     seed: int
     parents: Parents = field(default_factory=dict)
+    turns: Mapping[str, int] = field(default_factory=dict)
     secret: bytes | None = field(default=None, repr=False)
 
 
@@ -59,8 +61,9 @@ def write_shard(shard: Shard, blueprint: Blueprint | None = None) -> int:
         assert shard.model is not None  # only shards of saved models are sent away
         blueprint = _blueprint(shard.model, shard.table, shard.secret)
     rows = make_rows(
-        blueprint, shard.woven, total=shard.total, seed=shard.seed, shard=shard.number, parents=shard.parents
-    )
+        blueprint, shard.woven, total=shard.total, seed=shard.seed, shard=shard.number, parents=shard.parents,
+        turns=shard.turns,
+    )  # fmt: skip
     with TableWriter(shard.folder, blueprint.first_pass, part=shard.number) as writer:
         writer.write(rows)
     return int(rows.num_rows)

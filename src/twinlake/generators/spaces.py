@@ -3,7 +3,7 @@
 Numbers beyond the size of a space stand for its texts once more, each with a counter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,12 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twinlake.generators.arrays import replaced
 from twinlake.generators.masks import Masks
 from twinlake.generators.permutations import permute
 from twinlake.hashing import Hashes, hash_values, mix
-
-_TRIES = 24  # times a text that real rows hold is replaced before the counter is used
 
 
 class Space(Protocol):
@@ -31,8 +28,8 @@ class Space(Protocol):
         """The text of each number: different numbers, different texts."""
         ...
 
-    def draw(self, n: int, rng: np.random.Generator) -> pa.Array:
-        """`n` texts, which may repeat."""
+    def pick(self, chances: Hashes) -> pa.Array:
+        """A text for each well mixed hash; they may repeat."""
         ...
 
 
@@ -53,9 +50,9 @@ class MaskSpace:
         texts = pa.array(self.masks.at(numbers % size), pa.string())
         return counted(texts, numbers // size, before=self._unused)
 
-    def draw(self, n: int, rng: np.random.Generator) -> pa.Array:
-        """`n` texts, shapes by their shares."""
-        return pa.array(self.masks.draw(n, rng), pa.string())
+    def pick(self, chances: Hashes) -> pa.Array:
+        """A text for each hash, shapes by their shares."""
+        return pa.array(self.masks.pick(chances), pa.string())
 
     @property
     def _unused(self) -> str:
@@ -72,17 +69,19 @@ class WordSpace:
         between: what joins them.
         before: what stands before the counter; the words do not hold it.
         counted_part: the part that takes the counter (an e-mail's local part).
+        second: words attached to those of the counted part with a hyphen, if any.
     """
 
     parts: tuple[pa.Array, ...]
     between: str = " "
     before: str = " "
     counted_part: int = -1
+    second: pa.Array | None = None
 
     @property
     def size(self) -> int:
         """How many combinations there are."""
-        size = 1
+        size = 1 if self.second is None else len(self.second)
         for part in self.parts:
             size *= len(part)
         return size
@@ -94,12 +93,28 @@ class WordSpace:
             words.append(part.take(pa.array(left % np.uint64(len(part)))))
             left = left // np.uint64(len(part))
         counter, part = numbers // np.uint64(self.size), self.counted_part
+        if self.second is not None:
+            after = self.second.take(pa.array(left % np.uint64(len(self.second))))
+            words[part] = pc.binary_join_element_wise(words[part], after, "-")
         words[part] = counted(words[part], counter, before=self.before)
         return words[0] if len(words) == 1 else pc.binary_join_element_wise(*words, self.between)
 
-    def draw(self, n: int, rng: np.random.Generator) -> pa.Array:
-        """`n` texts, all combinations alike."""
-        return self.at(rng.integers(0, self.size, n).astype(np.uint64))
+    def pick(self, chances: Hashes) -> pa.Array:
+        """A text for each hash, all combinations alike."""
+        return self.at(chances % np.uint64(self.size))
+
+
+def wider(space: Space, words: pa.Array, by: int) -> Space:
+    """A space of longer texts of the same kind, itself where check digits or the like leave no room.
+
+    Args:
+        space: of words, each of which gets one of `words` too, or of shapes.
+        words: to be attached.
+        by: places that shapes get more.
+    """
+    if isinstance(space, MaskSpace):
+        return MaskSpace(space.masks.wider(by))
+    return replace(space, second=words) if isinstance(space, WordSpace) else space
 
 
 def counted(texts: pa.Array, counter: Hashes, *, before: str) -> pa.Array:
@@ -110,37 +125,20 @@ def counted(texts: pa.Array, counter: Hashes, *, before: str) -> pa.Array:
     return pc.if_else(pa.array(counter > 0), numbered, texts)
 
 
-def distinct(space: Space, rows: Hashes, *, total: int, key: int, avoid: Hashes) -> pa.Array:
-    """A text for each row number below `total`, all different, none with a hash in `avoid`.
+def distinct(space: Space, rows: Hashes, *, total: int, key: int) -> pa.Array:
+    """A text for each row number below `total`, all different.
 
     Args:
         space: where texts come from.
         rows: row numbers, shape (n,); the text of a row depends on no other row.
         total: how many rows there are in all.
         key: chooses the order, so that texts tell nothing of row numbers.
-        avoid: sorted keyed hashes of texts that must not be made, see `keyed`.
     """
-    texts = _ordered(space, rows, total=total, key=key)
-    for turn in range(1, _TRIES + 1):
-        taken = np.flatnonzero(holds(avoid, texts))
-        if not len(taken):
-            break
-        fresh = _ordered(space, rows[taken] + np.uint64(total * turn), total=total, key=key)
-        texts = replaced(texts, taken, fresh)
-    return texts
-
-
-def drawn(space: Space, n: int, rng: np.random.Generator, *, avoid: Hashes) -> pa.Array:
-    """`n` texts that may repeat, none with a hash in `avoid`."""
-    texts = space.draw(n, rng)
-    for _ in range(_TRIES):
-        taken = np.flatnonzero(holds(avoid, texts))
-        if not len(taken):
-            return texts
-        texts = replaced(texts, taken, space.draw(len(taken), rng))
-    taken = np.flatnonzero(holds(avoid, texts))
-    with_counter = space.at(np.uint64(space.size) + rng.integers(0, space.size, len(taken)).astype(np.uint64))
-    return replaced(texts, taken, with_counter)
+    domain = max(space.size, total)
+    inside = rows < domain
+    numbers = rows.copy()
+    numbers[inside] = permute(rows[inside], domain, key=key)
+    return space.at(numbers)
 
 
 def keyed(values: pa.Array | pa.ChunkedArray, salt: int) -> Hashes:
@@ -157,11 +155,3 @@ def holds(avoid: Hashes, values: pa.Array) -> npt.NDArray[np.bool_]:
     hashes, known = mix(hash_values(values) ^ avoid[0]), avoid[1:]
     at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
     return np.asarray(known[at] == hashes)
-
-
-def _ordered(space: Space, rows: Hashes, *, total: int, key: int) -> pa.Array:
-    domain = max(space.size, total)
-    inside = rows < domain
-    numbers = rows.copy()
-    numbers[inside] = permute(rows[inside], domain, key=key)
-    return space.at(numbers)

@@ -12,13 +12,14 @@ import pyarrow as pa
 
 from twinlake.errors import GeneratorError
 from twinlake.generators.arrays import one, replaced
-from twinlake.generators.keys import Key, as_numbers, is_numeric
+from twinlake.generators.keys import Key, as_numbers
 from twinlake.generators.links import Link
 from twinlake.generators.personal import as_text
-from twinlake.generators.spaces import holds, keyed
+from twinlake.generators.spaces import keyed
 from twinlake.hashing import Hashes, hash_values, mix, uniform
 from twinlake.random import derive
 from twinlake.schema import Column, Kind, Orphans, Reference, Schema, Table
+from twinlake.spelling import plain as spelt
 from twinlake.types import ENUM
 
 _SPARE = 16
@@ -107,7 +108,7 @@ def learn_stray(
             child if plain else both, column, units if plain else None, k=k, salt=salt, locale=locale, limit=limit,
             where=where,
         )  # fmt: skip
-        return replace(learnt, avoid=keyed(as_text(both), salt), nulls=0.0) if plain else learnt
+        return replace(learnt, avoid=keyed(spelt(as_text(both)), salt), nulls=0.0) if plain else learnt
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, GeneratorError):
         return None
 
@@ -153,15 +154,19 @@ def loosened(table: Table, links: Sequence[Link], strays: Mapping[int, Strays]) 
 
 
 def _pool(key: Key, taken: pa.Array, wanted: int, seed: int) -> pa.Array:
-    """Different keys that are none of those taken and no real one; fewer than wanted where there are no more."""
+    """Different keys that are none of those taken and no real one; fewer than wanted where there are no more.
+
+    Taken ones are the twin's own and may be left out one by one.
+    """
     key = _beyond(key, taken)
     made = pa.array([], key.type)
     for many in (2 * wanted + _SPARE, len(taken) + 2 * wanted + _SPARE):
         total = many if key.capacity is None else min(many, key.capacity)
         if total <= 0:
             return pa.array([], key.type)
-        made = key.at(np.arange(total, dtype=np.uint64), total=total, seed=seed)
-        free = ~np.isin(hash_values(made), hash_values(taken)) & ~_is_real(key, made)
+        turn = key.turn(total=total, seed=seed, where="keys of rows that are not there")
+        made = key.at(np.arange(total, dtype=np.uint64), total=total, seed=seed, turn=turn)
+        free = ~np.isin(hash_values(made), hash_values(taken))
         made = made.filter(pa.array(free)).slice(0, wanted)
         if len(made) == wanted:
             break
@@ -174,9 +179,3 @@ def _beyond(key: Key, taken: pa.Array) -> Key:
         return key
     steps = max(-((key.start - 1 - int(as_numbers(taken).max())) // key.step), 0)
     return replace(key, start=key.start + steps * key.step, room=key.room - steps)
-
-
-def _is_real(key: Key, made: pa.Array) -> npt.NDArray[np.bool_]:
-    if len(key.hashes) < 2:
-        return np.zeros(len(made), np.bool_)
-    return holds(key.hashes, pa.array(as_numbers(made)) if is_numeric(key.type) else as_text(made))

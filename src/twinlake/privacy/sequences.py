@@ -149,7 +149,7 @@ def _findings(sides: list[Rows], table: Table, parent: str, *, k: int) -> Iterat
         yield from _runs(Trio(sides, columns), LENGTHS, what, k=k)
         whole = Trio(sides, columns).met(0, k=k)
         if whole.learnt:
-            by_chance = Trio(sides, columns).chance(LENGTHS[0])
+            by_chance = Trio(sides, columns).chance(LENGTHS[0] // 2)
             yield Finding(f"all rows of one {parent}, {view}", whole.learnt, whole.p_value if by_chance else None)
     if len(np.unique(sides[0].above)) > 1:
         trio = Trio(sides, table.learnt, with_parent=True)
@@ -174,9 +174,14 @@ class Trio:
         return Met(*real.hits(seen), real.learnt, real.holdout)
 
     def chance(self, length: int) -> bool:
-        """Whether the twin has any rows in a row, rare or not, of a held-back unit."""
-        (held, _), (made, _) = self._grams(*self.sides[1:], length=length)
-        return bool(found(held, np.unique(made))[1].any())
+        """Whether two real units share rows in a row, rare or not, or a held-back unit does so with the twin."""
+        (learnt, units), (held, held_units), (made, _) = self._grams(*self.sides, length=length)
+        owners = np.concatenate([units, mix(held_units ^ np.uint64(0xA5A5A5A5))])
+        hashes = np.concatenate([learnt, held])
+        order = np.argsort(hashes, kind="stable")
+        hashes, owners = hashes[order], owners[order]
+        shared = (hashes[1:] == hashes[:-1]) & (owners[1:] != owners[:-1])
+        return bool(shared.any() or found(held, np.unique(made))[1].any())
 
     def _grams(self, *sides: Rows, length: int) -> Iterator[tuple[Hashes, Hashes]]:
         return (s.grams(self.columns, length, with_parent=self.with_parent) for s in sides)
@@ -197,12 +202,12 @@ def _views(rows: Rows, table: Table) -> dict[str, tuple[str, ...]]:
 
 
 def _runs(trio: Trio, lengths: tuple[int, ...], what: str, *, k: int) -> Iterator[Finding]:
-    """What is met at each length, up to the first that chance does not bring about: it does not half of it either."""
+    """What is met at each length, up to the first that chance can't reach: it reaches no quarter of it."""
     for length in lengths:
         met = trio.met(length, k=k)
         if not met.learnt:
             return
-        by_chance = trio.chance(length // 2)
+        by_chance = trio.chance(max(1, length // 4))
         yield Finding(f"{length} {what}", met.learnt, met.p_value if by_chance else None)
         if not by_chance:
             return
