@@ -1,0 +1,126 @@
+"""How much each unit of the pool looks as if it had been learnt: scores of four attacks, made without the labels.
+
+near copy          the twins to which this unit is the nearest of all real ones, and by how far the second nearest is off
+record to twin     how near the nearest twin is for a record in so sparse a place, and how many twins crowd around it
+shared cells       how unlikely it is that a twin has these cells in common with it by chance
+single record      the same, for judging the one record that stands out most: see `single`
+
+A unit of several rows scores by its highest row and by the mean of its rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from twinlake.columns import Codes, Floats, sampled
+from twinlake.privacy import pairs
+from twinlake.privacy.pool import Cells, Known, Members, Sides, code
+
+TWINS = 20_000
+NEIGHBOURS = np.array([5, 20])
+NEVER = -9.0  # the score of who is nearest to no twin
+BLUR = 0.01  # of a column: distances below this are one
+FAMILIES = ("near copy", "record to twin", "shared cells")
+
+Scores = dict[str, dict[str, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
+class Closeness:
+    """What attacks found.
+
+    Attributes:
+        members: whether each unit was learnt, shape (units,). No score depends on it.
+        families: scores by attack and name, shape (units,) each.
+        surprise: how unlikely the likeness of the likest twin is, in nats, by what is compared; -inf for none.
+        lonely: mean distance of each unit's row to its 5 nearest of other units, the largest of its rows.
+    """
+
+    members: Members
+    families: Mapping[str, Mapping[str, Floats]]
+    surprise: Mapping[str, Floats]
+    lonely: Floats
+
+    @property
+    def features(self) -> Floats:
+        """All scores side by side, shape (units, scores)."""
+        return np.column_stack([s for family in self.families.values() for s in family.values()])
+
+
+def closeness(
+    sides: Sides, synthetic: pa.Table, quantities: list[str], others: list[str], *, rng: np.random.Generator
+) -> Closeness:
+    """Scores of all attacks on the units of `sides` by the rows of a twin, at most 20,000 of them.
+
+    Args:
+        sides: the units attacked.
+        synthetic: rows of the twin.
+        quantities: columns compared by size.
+        others: columns compared as labels.
+        rng: draws twins.
+    """
+    known, twins = code(sides.rows, sampled(synthetic, TWINS, rng), quantities, others)
+    radii, beside = pairs.among(known, sides.unit, NEIGHBOURS)
+    apart, chance, exact, within = pairs.towards(known, twins, radii)
+    shared = {"by chance": -np.log(chance) + np.log(beside), "whole row": _surprise(exact)}
+    rows: Scores = {
+        "near copy": _owned(known, sides.unit, twins),
+        "record to twin": {
+            "sparse": -np.log((apart + BLUR) / (radii[:, 0] + BLUR)),
+            **{f"{k} around": np.log((within[:, i] + 0.5) / (k + 0.5)) for i, k in enumerate(NEIGHBOURS.tolist())},
+        },
+        "shared cells": shared,
+    }
+    units = len(sides.members)
+    families = {f: _by_unit(own, sides.unit, units) for f, own in rows.items()}
+    surprise = {"any cells": _surprise(chance), "whole row": _surprise(exact)}
+    return Closeness(
+        sides.members,
+        families,
+        {n: _highest(s, sides.unit, units) for n, s in surprise.items()},
+        _highest(np.where(np.isfinite(radii[:, 0]), radii[:, 0], 0.0), sides.unit, units),
+    )
+
+
+def _surprise(chance: Floats) -> Floats:
+    """Nats; -inf where nothing is alike."""
+    return np.where(chance < 1, -np.log(chance), -np.inf)
+
+
+def _owned(known: Known, unit: Codes, twins: Cells) -> dict[str, Floats]:
+    """By how far each row is the best explanation of a twin, the largest over the twins it explains best."""
+    nearest, d1, d2, likest, p1, p2 = pairs.owners(known, unit, twins)
+    lead = np.where(np.isfinite(d2), -np.log((d1 + BLUR) / (d2 + BLUR)), 0.0)
+    return {
+        "by distance": _largest(nearest, lead, len(unit)),
+        "by chance": _largest(likest, np.where(p2 <= 1, np.log(p2) - np.log(p1), 0.0), len(unit)),
+    }
+
+
+def _largest(at: Codes, values: Floats, rows: int) -> Floats:
+    """The largest value that points to each row; ties, which point nowhere, count for none."""
+    found = np.full(rows, NEVER)
+    clear = values > 1e-6
+    np.maximum.at(found, at[clear], values[clear])
+    return found
+
+
+def _by_unit(rows: Mapping[str, Floats], unit: Codes, units: int) -> dict[str, Floats]:
+    """Scores of units; where they have one row each, the row's."""
+    if len(unit) == units:
+        order = np.argsort(unit, kind="stable")
+        return {name: scores[order] for name, scores in rows.items()}
+    found = {f"{name}, highest": _highest(scores, unit, units) for name, scores in rows.items()}
+    size = np.maximum(1, np.bincount(unit, minlength=units))
+    for name, scores in rows.items():
+        finite = np.where(np.isfinite(scores), scores, 0.0)
+        found[f"{name}, mean"] = np.bincount(unit, weights=finite, minlength=units) / size
+    return found
+
+
+def _highest(scores: Floats, unit: Codes, units: int) -> Floats:
+    found = np.full(units, -np.inf)
+    np.maximum.at(found, unit, scores)
+    return found

@@ -1,0 +1,120 @@
+"""The loops over pairs of rows in numpy: what they compute, and how where there is no numba.
+
+Two measures of likeness. *Apart* is Gower's distance (1971) without weights times the number of columns: ranks add their
+difference, labels 1 where they differ, null differs from everything else by 1. *Chance* is how likely a row drawn
+at random would be as much like a given row as another one is: the product over columns of the share of the pool that
+lies as close, or 1 where a label differs, and of a lift where a column and its parent in the tree both
+agree. Unlike a distance it is small for a row that has a few rare cells in common and differs in all others.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from twinlake.columns import Codes, Floats
+from twinlake.privacy.pool import Cells, Known, Ranks
+
+SAME = 0.025  # quantities whose ranks are closer than this agree, for the tree and for a whole row
+LEAST = 1e-290
+BLOCK = 4_000_000  # pairs at a time
+
+Pair = tuple[Ranks, Floats, npt.NDArray[np.intp]]
+
+
+def towards(known: Known, twins: Cells, radii: Ranks) -> tuple[Ranks, Floats, Floats, npt.NDArray[np.int32]]:
+    """Each row of the pool against all twins.
+
+    Returns distance to the nearest, smallest chance, smallest chance among twins that agree in every column (1 for
+    none), and how many twins lie within each radius, shape (rows, radii).
+    """
+    found = []
+    for at in _blocks(len(known.cells), len(twins)):
+        apart, chance, differ = _pairs(known, at, twins)
+        within = [(apart <= radii[at, level, None]).sum(axis=1) for level in range(radii.shape[1])]
+        exact = np.where(differ == 0, chance, 1.0).min(axis=1)
+        found.append((apart.min(axis=1), chance.min(axis=1), exact, np.column_stack(within).astype(np.int32)))
+    a, b, c, d = (np.concatenate(part) for part in zip(*found, strict=True))
+    return a, b, c, d
+
+
+def among(known: Known, unit: Codes, ks: Codes) -> tuple[Ranks, Floats]:
+    """Each row of the pool against rows of other units: distance to the k-th nearest, and smallest chance."""
+    found = []
+    for at in _blocks(len(known.cells), len(known.cells)):
+        apart, chance, _ = _pairs(known, at, known.cells)
+        own = unit[at, None] == unit[None, :]
+        apart = np.where(own, np.float32(np.inf), apart)
+        padded = np.pad(apart, ((0, 0), (0, int(ks[-1]))), constant_values=np.float32(np.inf))
+        nearest = np.sort(np.partition(padded, int(ks[-1]) - 1, axis=1)[:, : int(ks[-1])], axis=1)
+        found.append((nearest[:, ks - 1], np.where(own, 1.0, chance).min(axis=1)))
+    a, b = (np.concatenate(part) for part in zip(*found, strict=True))
+    return a, b
+
+
+def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Ranks, Ranks, Codes, Floats, Floats]:
+    """For each twin, the pool's nearest row with its distance and that of the nearest of another unit; so for chance.
+
+    Where no other unit is there, the second distance is infinite and the second chance 2.
+    """
+    found = []
+    everything = np.arange(len(known.cells))
+    for at in _blocks(len(twins), len(known.cells)):
+        part = Cells(twins.ranks[at], twins.codes[at])
+        apart, chance, _ = (m.T for m in _pairs(known, everything, part))
+        found.append((*_best_two(apart, unit, np.float32(np.inf)), *_best_two(chance, unit, 2.0)))
+    a, b, c, d, e, f = (np.concatenate(part) for part in zip(*found, strict=True))
+    return a, b, c, d, e, f
+
+
+def without_each(cells: Cells, twins: Cells) -> Codes:
+    """For each row and column, the twin nearest by all other columns; shape (rows, labels and then quantities)."""
+    found = []
+    for at in _blocks(len(cells), len(twins)):
+        own = [(cells.codes[at, None, c] != twins.codes[None, :, c]).astype(np.float32)
+               for c in range(cells.codes.shape[1])]  # fmt: skip
+        own += [np.minimum(np.float32(1), np.abs(cells.ranks[at, None, c] - twins.ranks[None, :, c]))
+                for c in range(cells.ranks.shape[1])]  # fmt: skip
+        total = np.zeros((len(at), len(twins)), np.float32)
+        for column in own:
+            total += column
+        found.append(np.column_stack([(total - column).argmin(axis=1) for column in own]))
+    return np.concatenate(found)
+
+
+def _blocks(rows: int, others: int) -> Iterator[Codes]:
+    size = max(1, BLOCK // max(1, others))
+    for start in range(0, rows, size):
+        yield np.arange(start, min(rows, start + size))
+
+
+def _pairs(known: Known, at: Codes, twins: Cells) -> Pair:
+    """Distance, chance and how many columns differ, of these rows of the pool and all twins; shape (rows, twins)."""
+    shape = len(at), len(twins)
+    apart, chance, differ = np.zeros(shape, np.float32), np.ones(shape), np.zeros(shape, np.intp)
+    same = []
+    for c in range(known.cells.codes.shape[1]):
+        same.append(known.cells.codes[at, None, c] == twins.codes[None, :, c])
+        apart += (~same[-1]).astype(np.float32)
+        chance *= np.where(same[-1], known.shares[at, None, c], np.float32(1))
+    for c in range(known.cells.ranks.shape[1]):
+        step = np.abs(known.cells.ranks[at, None, c] - twins.ranks[None, :, c])
+        same.append(step < SAME)
+        apart += np.minimum(np.float32(1), step)
+        chance *= np.minimum(np.float32(1), known.ties[at, None, c] + np.float32(2) * step)
+    for column in same:
+        differ += ~column
+    for column, parent in enumerate(known.parents):
+        if parent >= 0:
+            chance *= np.where(same[column] & same[parent], known.lifts[at, None, column], np.float32(1))
+    return apart, np.clip(chance, LEAST, 1.0), differ
+
+
+def _best_two(
+    values: npt.NDArray[np.floating], unit: Codes, none: float
+) -> tuple[Codes, npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Per row where the smallest is, the smallest, and the smallest of another unit than that one's."""
+    at = values.argmin(axis=1)
+    best = values[np.arange(len(values)), at]
+    others = np.where(unit[None, :] == unit[at, None], values.dtype.type(none), values).min(axis=1)
+    return at, best, others

@@ -1,0 +1,185 @@
+"""The pool: real units of both sides, as an attacker sees them who does not know which of them were learnt.
+
+Everything that is computed of the pool before the labels are looked at treats both sides alike. So, where a twin
+depends on no single unit, the labels could as well have been dealt anew: that is what `relabel` tests.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from twinlake.columns import Codes, Floats, is_quantity, labels, numbers
+from twinlake.hashing import Hashes
+from twinlake.schema import Table
+
+UNITS = 12_000  # attacked at most; those held back come first
+HELD = 5_000
+ROWS = 16_000  # of all units together
+FEW = 16  # a quantity of at most so many values is compared as a label
+MISSING = np.float32(3.0)  # rank of a null: further than 1 from every other
+
+Members = npt.NDArray[np.bool_]
+Ranks = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Rows of both sides with the unit of each.
+
+    Attributes:
+        rows: learnt and held-back rows of the units that are attacked.
+        unit: which unit each row is of, shape (rows,), from 0.
+        members: whether each unit was learnt, shape (units,).
+        names: the hash of each unit, shape (units,).
+    """
+
+    rows: pa.Table
+    unit: Codes
+    members: Members
+    names: Hashes
+
+    @property
+    def held(self) -> int:
+        """How many units were held back."""
+        return int((~self.members).sum())
+
+
+def sides(
+    learnt: pa.Table, holdout: pa.Table, *, units: Hashes, held_units: Hashes, rng: np.random.Generator,
+    most: int = ROWS,
+) -> Sides:  # fmt: skip
+    """Units to attack, drawn by a coin that knows no rows: at most 5,000 held back, 12,000 in all, 16,000 rows.
+
+    Args:
+        learnt: rows that were learnt.
+        holdout: rows of other units.
+        units: the unit of each learnt row, shape (rows,).
+        held_units: the unit of each held-back row.
+        rng: draws units, and rows where a unit has more than its share.
+        most: rows of all units together.
+    """
+    back, own = np.unique(held_units), np.unique(units)
+    back = _drawn(back, min(HELD, most // 2), rng)
+    own = _drawn(own, min(UNITS, most) - len(back), rng)
+    names = np.concatenate([own, back])
+    members = np.arange(len(names)) < len(own)
+    per = max(1, most // max(1, len(names)))
+    parts = [
+        _taken(rows, of, chosen, per, rng) for rows, of, chosen in ((learnt, units, own), (holdout, held_units, back))
+    ]
+    unit = np.concatenate([parts[0][1], parts[1][1] + len(own)])
+    return Sides(pa.concat_tables([p[0] for p in parts]), unit, members, names)
+
+
+def _drawn(names: Hashes, most: int, rng: np.random.Generator) -> Hashes:
+    return names if len(names) <= most else np.sort(rng.choice(names, most, replace=False))
+
+
+def _taken(
+    rows: pa.Table, units: Hashes, chosen: Hashes, per: int, rng: np.random.Generator
+) -> tuple[pa.Table, Codes]:
+    """At most `per` rows of each chosen unit, and the place of its unit among the chosen."""
+    at = np.minimum(np.searchsorted(chosen, units), max(0, len(chosen) - 1))
+    there = np.flatnonzero(chosen[at] == units) if len(chosen) else np.empty(0, np.intp)
+    order = there[np.lexsort((rng.random(len(there)), at[there]))]
+    of = at[order]
+    begins = np.flatnonzero(np.diff(of, prepend=-1))
+    rank = np.arange(len(of)) - np.repeat(begins, np.diff(np.append(begins, len(of))))
+    kept = np.sort(order[rank < per])
+    return rows.take(pa.array(kept)), at[kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Rows as numbers: quantities as ranks among the pool's values, labels as codes.
+
+    Attributes:
+        ranks: shape (rows, quantities) float32, mid-ranks from 0 to 1; 3 where null.
+        codes: shape (rows, labels) int32.
+    """
+
+    ranks: Ranks
+    codes: Labels
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.ranks)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The pool's cells, and how common each is: labels first, then quantities.
+
+    Attributes:
+        cells: the pool's rows.
+        ties: share of the pool that has exactly this value, shape (rows, quantities) float32.
+        shares: share of the pool that has this label, shape (rows, labels) float32.
+        lifts: how much likelier a cell is given that of its parent column, shape (rows, columns) float32.
+        parents: the column that tells most of each, -1 for none, shape (columns,): a tree (Chow and Liu, 1968).
+    """
+
+    cells: Cells
+    ties: Ranks
+    shares: Ranks
+    lifts: Ranks
+    parents: Codes
+
+
+def code(
+    pool: pa.Table, synthetic: pa.Table, quantities: Sequence[str], others: Sequence[str]
+) -> tuple[Known, Cells]:
+    """The pool and the twin as cells over the same columns; `others` are compared as labels."""
+    from twinlake.privacy.likely import lifts, tree
+
+    ranks, ties, codes, shares = [], [], [], []
+    others = list(others)
+    for name in quantities:
+        values, twins = numbers(pool[name]), numbers(synthetic[name])
+        scale = np.sort(values[~np.isnan(values)])
+        if len(np.unique(scale)) <= FEW:
+            others.append(name)
+            continue
+        ranks.append((_ranks(values, scale), _ranks(twins, scale)))
+        ties.append(_ties(values, scale))
+    for name in others:
+        own, twins = (c.astype(np.int32) for c in labels(pool[name], synthetic[name]))
+        codes.append((own, twins))
+        shares.append((np.bincount(own + 1)[own + 1] / max(1, len(own))).astype(np.float32))
+    rows = pool.num_rows, synthetic.num_rows
+    first, second = (
+        Cells(_stacked([r[i] for r in ranks], rows[i], np.float32), _stacked([c[i] for c in codes], rows[i], np.int32))
+        for i in (0, 1)
+    )
+    bins = np.concatenate([first.codes + 1, np.minimum(10, (first.ranks * 10).astype(np.int32))], axis=1)
+    parents = tree(bins)
+    known = Known(
+        first, _stacked(ties, rows[0], np.float32), _stacked(shares, rows[0], np.float32), lifts(bins, parents), parents
+    )
+    return known, second
+
+
+def learnt_columns(table: Table) -> tuple[list[str], list[str]]:
+    """The columns of a table that attacks compare: quantities, and the others."""
+    quantities = [n for n in table.learnt if is_quantity(table[n])]
+    return quantities, [n for n in table.learnt if n not in quantities]
+
+
+def _stacked(columns: list[npt.NDArray[np.generic]], rows: int, kind: type) -> npt.NDArray[np.generic]:
+    return np.ascontiguousarray(np.column_stack(columns)) if columns else np.empty((rows, 0), kind)
+
+
+def _ranks(values: Floats, scale: Floats) -> Ranks:
+    """Mid-ranks among the sorted `scale`."""
+    middle = (np.searchsorted(scale, values, "left") + np.searchsorted(scale, values, "right")) / 2
+    return np.where(np.isnan(values), MISSING, middle / max(1, len(scale))).astype(np.float32)
+
+
+def _ties(values: Floats, scale: Floats) -> Ranks:
+    """The share of all values, nulls too, that equal each."""
+    null = np.isnan(values)
+    same = np.searchsorted(scale, values, "right") - np.searchsorted(scale, values, "left")
+    return (np.where(null, null.sum(), same) / max(1, len(values))).astype(np.float32)
