@@ -13,7 +13,7 @@ from twinlake.errors import ModelError
 from twinlake.schema import Schema, Table
 from twinlake.tables import canonical
 
-VERSION = 3
+VERSION = 4
 Arrays = dict[str, npt.NDArray[Any]]
 
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.columns import is_quantity, measurable
-from twinlake.hashing import Hashes
+from twinlake.hashing import Hashes, mix
 from twinlake.privacy.holders import ABSENT, Hash, found, plain_hash, rare_anywhere, row_hash, value_hash
+from twinlake.privacy.precision import is_precise
 from twinlake.schema import Column, Kind, Schema, Table
 from twinlake.spelling import plain
 from twinlake.units import rare
@@ -53,6 +54,7 @@ def forbidden(
     rules = [*_labels(learnt, holdout, table, units, k=k), *_personal(learnt, table), *_keys(learnt, table, schema)]
     if units is not None:
         rules += [*_rows(learnt, holdout, table, units, k=k), *_extremes(learnt, table, units, k=k)]
+        rules += _precise(learnt, holdout, table, units)
     return tuple(rules)
 
 
@@ -141,6 +143,17 @@ def _extremes(learnt: pa.Table, table: Table, units: Hashes, *, k: int) -> Itera
         kept = [int(i[0]) for i in at if len(np.unique(units[i])) < k]
         among = np.unique(value_hash(name)(learnt.take(pa.array(kept, pa.int64()))))
         yield Forbidden(f"exact extreme: {name}", (name,), value_hash(name), among)
+
+
+def _precise(learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes) -> Iterator[Forbidden]:
+    owners = np.concatenate([units, mix(np.arange(holdout.num_rows, dtype=np.uint64) ^ np.uint64(0xA5A5A5A5))])
+    for name in table.learnt:
+        if not is_quantity(table[name]) or table[name].public:
+            continue
+        both = pa.chunked_array([*learnt[name].chunks, *holdout[name].chunks], table[name].type)
+        if is_precise(both, owners):
+            hashed = value_hash(name)
+            yield Forbidden(f"value too precise for chance: {name}", (name,), hashed, _all(hashed, learnt))
 
 
 def _rows_with(values: pa.Array, value: pa.Scalar) -> npt.NDArray[np.intp]:

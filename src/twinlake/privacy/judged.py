@@ -31,22 +31,20 @@ class Judged:
         seen[at[hit]] = True
 
 
-def judged(
-    learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes, held: Hashes | None, *, k: int
-) -> Iterator[Judged]:
-    """The rules of a table that are held against the holdout."""
+def judged(learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes, held: Hashes | None) -> Iterator[Judged]:
+    """The rules of a table that are held against the holdout.
+
+    What one real unit alone holds is looked at: what several hold is hit by chance more often, and hides copies.
+    """
     if table.learnt and coincidence(learnt, holdout, table) >= RICH:
-        yield _judged("rows of fewer than k units", row_hash(table.learnt), learnt, holdout, units, held, k=k)
+        yield _judged("rows that one unit holds", row_hash(table.learnt), learnt, holdout, units, held)
     for name in table.learnt:
         if is_quantity(table[name]) and not table[name].public:
-            part = f"values of fewer than k units: {name}"
-            yield _judged(part, value_hash(name), learnt, holdout, units, held, k=k)
+            yield _judged(f"values that one unit holds: {name}", value_hash(name), learnt, holdout, units, held)
 
 
-def _judged(
-    part: str, hash_: Hash, learnt: pa.Table, holdout: pa.Table, units: Hashes, held: Hashes | None, *, k: int
-) -> Judged:
-    return Judged(part, hash_, Sides.of(hash_(learnt), units, hash_(holdout), held, k=k))
+def _judged(part: str, hash_: Hash, learnt: pa.Table, holdout: pa.Table, units: Hashes, held: Hashes | None) -> Judged:
+    return Judged(part, hash_, Sides.of(hash_(learnt), units, hash_(holdout), held, k=2))
 
 
 def beyond_chance(rules: list[Judged], seen: list[npt.NDArray[np.bool_]]) -> dict[str, float]:

@@ -66,7 +66,7 @@ def replay(
         return Verdict.could_not_run(GATE, name, why="the twin has no rows")
     learnt, held = real[name], holdout[name]
     absolute = forbidden(learnt, held, real.schema, name, units=units, k=k)
-    chance = [] if units is None else list(judged(learnt, held, table, units, held_units, k=k))
+    chance = [] if units is None else list(judged(learnt, held, table, units, held_units))
     parts = _stream(synthetic, name, absolute, chance)
     parts |= copied_text(learnt, held, synthetic, name, units=units, held=held_units, k=k)
     parts |= mentioned(real, synthetic, name)
