@@ -47,7 +47,7 @@ unit: $(READY)
 
 ui: $(READY)
 	@mkdir -p data/dagster && cp dagster.yaml data/dagster/
-	@DAGSTER_HOME="$(CURDIR)/data/dagster" $(BIN)/dagster dev
+	@DAGSTER_HOME="$(CURDIR)/data/dagster" $(BIN)/dagster dev --host 127.0.0.1  # it asks nobody for a password: docs/reference/threats.md
 
 clean:
 	rm -rf .venv data

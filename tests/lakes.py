@@ -1,12 +1,13 @@
 """What the storage tests share: a project, a snapshot in staging, verdicts on it, and a release made of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from scenario import clinic
 
 from twinlake.card import Evidence
 from twinlake.storage.layout import Layout
-from twinlake.storage.manifest import Origin
+from twinlake.storage.manifest import Manifest, Origin
 from twinlake.storage.publish import publish, snapshot_hash
 from twinlake.storage.release import Release
 from twinlake.storage.secret import vault_secret
@@ -56,12 +57,13 @@ def judge(layout: Layout, staging: Path, verdicts=GOOD, *, pipeline: str = "clin
 
 
 def put_out(
-    layout: Layout, staging: Path, date: str, *, pipeline: str = "clinic", keep: int = 10, evidence: Evidence = EVIDENCE
-) -> Release:
+    layout: Layout, staging: Path, date: str, *, pipeline: str = "clinic", keep: int = 10,
+    evidence: Evidence = EVIDENCE, report: Callable[[Manifest], str] = lambda manifest: f"<h1>{manifest.release}</h1>",
+) -> Release:  # fmt: skip
     """Publish a snapshot."""
     return publish(
         layout, pipeline, staging, origin=ORIGIN, expected=GATES, evidence=evidence, date=date,
-        secret=vault_secret(layout), keep=keep, report=lambda manifest: f"<h1>{manifest.release}</h1>",
+        secret=vault_secret(layout), keep=keep, report=report,
     )  # fmt: skip
 
 

@@ -114,6 +114,14 @@ def test_seeds_and_sources_are_no_public_settings(tmp_path):
     assert "files:" not in told
 
 
+def test_a_remote_with_a_password_is_refused_for_manifests_tell_the_remote(tmp_path):
+    told = mistakes(tmp_path, GOOD + "release: {remote: 'https://me:hunter2@host/lake'}\n")
+    assert told.startswith("clinic.yaml:4: remote: holds a password, and manifests tell it; give it to DVC: dvc")
+    assert "hunter2" not in told
+    for remote in ("s3://bucket/lake", "ssh://me@host/lake", "local"):
+        read_pipeline(written(tmp_path, GOOD + f"release: {{remote: '{remote}'}}\n"))
+
+
 def test_the_editors_schema_is_up_to_date():
     assert (ROOT / "pipelines" / "pipeline.schema.json").read_text() == canonical(json_schema()) + "\n"
 

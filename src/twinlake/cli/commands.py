@@ -310,9 +310,9 @@ def _tables(place: str) -> "Tables":
 
 
 def _model(folder: Path) -> "Model":
-    from twinlake.run.model import load_data
+    from twinlake.run.model import load
 
-    return load_data(folder)
+    return load(folder)
 
 
 def _fresh(folder: Path) -> Path:

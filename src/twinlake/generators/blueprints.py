@@ -177,7 +177,7 @@ class Blueprint:
                 writer.write(self.public)
 
 
-def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
+def read_blueprint(folder: Path) -> Blueprint:
     """The blueprint that `save` wrote; raises ModelError for a folder that is damaged or of another kind."""
     from twinlake.generators.registry import read_table_model
 
@@ -202,8 +202,8 @@ def read_blueprint(folder: Path, *, secret: bytes | None = None) -> Blueprint:
     return Blueprint(
         table=table, rows=rows, keys=keys, numbered=numbered, steps=steps, runs=runs, modelled=modelled, links=links,
         deferred=deferred, fillers=fillers, strays=strays, guard=guard,
-        model=read_table_model(folder / "model", secret=secret) if has_model else None,
-        counters={i: read_table_model(folder / f"count-{i}", secret=secret) for i in counted},
+        model=read_table_model(folder / "model") if has_model else None,
+        counters={i: read_table_model(folder / f"count-{i}") for i in counted},
         affinities=affinities, knows=knows, followed=followed,
         public=read_table(folder / "public", table) if table.public else None,
     )  # fmt: skip

@@ -26,37 +26,36 @@ def licence(name: str) -> str:
 
 
 def table_generator(
-    name: str, *, secret: bytes | None = None, k: int = K, **settings: Any,  # noqa: ANN401 - settings come from a file
+    name: str, *, k: int = K, **settings: Any,  # noqa: ANN401 - settings come from a file
 ) -> TableGenerator:  # fmt: skip
     """The generator of that name with its settings.
 
     Args:
         name: one of `names()`.
-        secret: the key under which SDV's models, which are pickles, are saved; the others need none.
         k: values held by fewer privacy units are never drawn.
         settings: of the generator; those not given have its defaults.
 
     Raises:
         GeneratorError: where the name or a setting is unknown or out of range, or its extra is not installed.
     """
-    return _maker(name)(_Call(name, secret, k, settings))
+    return _maker(name)(_Call(name, k, settings))
 
 
-def read_table_model(folder: Path, *, secret: bytes | None = None) -> TableModel:
+def read_table_model(folder: Path) -> TableModel:
     """The model that its `save` wrote to a folder.
 
     Raises:
-        ModelError: where it can't be read, or, for SDV's pickles, where the keyed hash does not match.
+        ModelError: where it can't be read.
     """
     head = read_head(folder)
     name = head.get("generator")
     try:
-        return _read(str(name), folder, head, secret)
+        return _read(str(name), folder, head)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError):
         raise ModelError("the saved model is damaged", where=str(folder), fix="Fit the model again") from None
 
 
-def _read(name: str, folder: Path, head: Mapping[str, Any], secret: bytes | None) -> TableModel:
+def _read(name: str, folder: Path, head: Mapping[str, Any]) -> TableModel:
     if name == "forest":
         from twinlake.generators.forest.model import ForestModel
 
@@ -66,9 +65,9 @@ def _read(name: str, folder: Path, head: Mapping[str, Any], secret: bytes | None
 
         return MarginalsModel.read(folder, head)
     if name in _SDV:
-        from twinlake.generators._sdv import SdvModel
+        from twinlake.generators.apart import SdvModel
 
-        return SdvModel.read(folder, secret=secret)
+        return SdvModel.read(folder)
     raise ModelError(f"the model is of generator {name}, which is unknown", where=str(folder))
 
 
@@ -84,7 +83,6 @@ class _Call:
     """What a generator was asked for."""
 
     name: str
-    secret: bytes | None = dataclasses.field(repr=False)
     k: int
     settings: Mapping[str, Any]
 
@@ -108,7 +106,7 @@ def _marginals(call: _Call) -> TableGenerator:
 
 
 def _sdv(call: _Call) -> TableGenerator:
-    from twinlake.generators._sdv import Sdv
+    from twinlake.generators.apart import Sdv
 
     name, settings = call.name, call.settings
     _known(name, settings, (*_SDV[name], "rows"))
@@ -119,9 +117,9 @@ def _sdv(call: _Call) -> TableGenerator:
             raise GeneratorError(
                 f"setting distribution of generator {name} is unknown", allowed=f"there are {listed(_DISTRIBUTIONS)}"
             )
-        return Sdv(name, {"default_distribution": distribution}, rows=int(rows), secret=call.secret, k=call.k)
+        return Sdv(name, {"default_distribution": distribution}, rows=int(rows), k=call.k)
     epochs = _number(name, "epochs", settings.get("epochs", 300), whole=True, low=1)
-    return Sdv(name, {"epochs": int(epochs), "enable_gpu": False}, rows=int(rows), secret=call.secret, k=call.k)
+    return Sdv(name, {"epochs": int(epochs), "enable_gpu": False}, rows=int(rows), k=call.k)
 
 
 def _known(name: str, settings: Mapping[str, Any], allowed: "dict[str, Any] | tuple[str, ...]") -> None:

@@ -115,14 +115,12 @@ class RelationalModel:
         blueprints: what was learnt of each table, in the order in which tables are made.
         unit: the root table of the privacy unit, None where each row is one.
         folder: where the model is saved; None for one that was not read from a folder.
-        secret: opens table models that are pickles.
     """
 
     schema: Schema
     blueprints: Mapping[str, Blueprint]
     unit: str | None = None
     folder: Path | None = None
-    secret: bytes | None = field(default=None, repr=False)
 
     @property
     def counted(self) -> str:
@@ -213,7 +211,7 @@ class RelationalModel:
             woven = _told(blueprint, woven, contexts) if blueprint.knows else woven
             yield Shard(
                 model=self.folder, folder=folder, table=blueprint.table.name, number=number, woven=woven,
-                total=weave.rows, seed=seed, parents=_parents(ruling, woven), turns=turns, secret=self.secret,
+                total=weave.rows, seed=seed, parents=_parents(ruling, woven), turns=turns,
             )  # fmt: skip
 
     def _ruling(self, blueprint: Blueprint, contexts: Contexts) -> "dict[str, tuple[int, pa.Table]]":
@@ -235,12 +233,11 @@ class RelationalModel:
         write_model(folder, _NAME, content, {})
 
 
-def read_model(folder: Path, *, secret: bytes | None = None) -> RelationalModel:
+def read_model(folder: Path) -> RelationalModel:
     """The model that `RelationalModel.save` wrote.
 
     Args:
         folder: where it lies.
-        secret: under which table models that are pickles were saved.
 
     Raises:
         ModelError: for a folder that is damaged, of another kind, or of another format.
@@ -252,8 +249,8 @@ def read_model(folder: Path, *, secret: bytes | None = None) -> RelationalModel:
         schema, names, unit = Schema.from_json(head["schema"]), [str(n) for n in head["tables"]], head["unit"]
     except (KeyError, ValueError, TypeError, IndexError, DataError):
         raise ModelError("model.json is damaged", where=str(folder), fix="Fit the model again") from None
-    blueprints = {n: read_blueprint(table_folder(folder, n), secret=secret) for n in names}
-    return RelationalModel(schema, blueprints, unit=unit, folder=folder, secret=secret)
+    blueprints = {n: read_blueprint(table_folder(folder, n)) for n in names}
+    return RelationalModel(schema, blueprints, unit=unit, folder=folder)
 
 
 def _weave(blueprint: Blueprint, contexts: Contexts, strays: Mapping[int, Strays], rows: int, *, seed: int) -> Weave:

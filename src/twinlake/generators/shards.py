@@ -27,7 +27,6 @@ class Shard:
 
     Attributes:
         model: folder of the saved model.
-        secret: opens models that are pickles.
         folder: of the snapshot.
         table: its name.
         number: of the shard.
@@ -47,7 +46,6 @@ class Shard:
     seed: int
     parents: Parents = field(default_factory=dict)
     turns: Mapping[str, int] = field(default_factory=dict)
-    secret: bytes | None = field(default=None, repr=False)
 
 
 def table_folder(model: Path, table: str) -> Path:
@@ -59,7 +57,7 @@ def write_shard(shard: Shard, blueprint: Blueprint | None = None) -> int:
     """Make a shard and write its part; returns its rows. Without a blueprint the one of the saved model is used."""
     if blueprint is None:
         assert shard.model is not None  # only shards of saved models are sent away
-        blueprint = _blueprint(shard.model, shard.table, shard.secret)
+        blueprint = _blueprint(shard.model, shard.table)
     rows = make_rows(
         blueprint, shard.woven, total=shard.total, seed=shard.seed, shard=shard.number, parents=shard.parents,
         turns=shard.turns,
@@ -93,5 +91,5 @@ def _results(shards: Iterable[Shard], blueprint: Blueprint, executor: Executor |
 
 
 @lru_cache(maxsize=4)
-def _blueprint(model: Path, table: str, secret: bytes | None) -> Blueprint:
-    return read_blueprint(table_folder(model, table), secret=secret)
+def _blueprint(model: Path, table: str) -> Blueprint:
+    return read_blueprint(table_folder(model, table))

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from twinlake.project.cron import parse_cron
 from twinlake.project.notation import parse_pointer, parse_reference
@@ -233,6 +242,13 @@ class ReleaseChoice(Frozen):
 
     keep: int = Field(10, ge=1)
     remote: str | None = Field(None, description="A DVC remote's name or URL; left out, the project's default remote")
+
+    @field_validator("remote")
+    @classmethod
+    def _without_password(cls, remote: str | None) -> str | None:
+        if remote and re.search(r"://[^/@]*:[^/@]*@", remote):
+            raise ValueError("holds a password, and manifests tell it; give it to DVC: dvc remote modify --local")
+        return remote
 
 
 class VaultChoice(Frozen):

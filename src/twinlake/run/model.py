@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from twinlake.errors import ProjectError, TwinlakeError
+from twinlake.errors import TwinlakeError
 from twinlake.generators.registry import table_generator
 from twinlake.generators.relational import RelationalGenerator, RelationalModel, read_model
 from twinlake.progress import Progress
@@ -23,9 +23,7 @@ from twinlake.run.satisfy import satisfying
 from twinlake.run.train import train
 from twinlake.schema import Schema
 from twinlake.sources.registry import open_source
-from twinlake.storage.layout import Layout
 from twinlake.storage.lock import pipeline_lock
-from twinlake.storage.secret import vault_secret
 from twinlake.tables import Tables
 from twinlake.units import assign_units
 
@@ -121,9 +119,9 @@ class Model:
         self.learnt.save(Path(folder))
 
     @classmethod
-    def load(cls, folder: Path | str, *, secret: bytes | None = None) -> Self:
+    def load(cls, folder: Path | str) -> Self:
         """The model that `save` wrote; its draws start from seed 0 unless told otherwise."""
-        return cls(read_model(Path(folder), secret=secret), seed=0)
+        return cls(read_model(Path(folder)), seed=0)
 
     def _scale(self, rows: Rows) -> float:
         return rows.scale(self.learnt.rows[self.learnt.counted])
@@ -139,21 +137,20 @@ def fit(
     generator: str = "forest",
     seed: int = 0,
     unit: str | None = None,
-    secret: bytes | None = None,
     locale: str = "en",
     k: int = 10,
     progress: Progress | None = None,
     **settings: Any,  # noqa: ANN401 - each generator's own
 ) -> Model:
-    """Learn tables; `settings` are the generator's own. `secret` signs the models of generators that need pickles."""
-    own = RelationalGenerator(table_generator(generator, secret=secret, k=k, **settings), locale=locale, k=k)
+    """Learn tables; `settings` are the generator's own."""
+    own = RelationalGenerator(table_generator(generator, k=k, **settings), locale=locale, k=k)
     learnt = own.fit(tables, units=assign_units(tables, unit), seed=seed, unit=unit, progress=progress)
     return Model(learnt, seed=seed)
 
 
-def load(folder: Path | str, *, secret: bytes | None = None) -> Model:
-    """The model that `Model.save` wrote. Nothing of it is executed, unless `secret` vouches for a pickle of SDV's."""
-    return Model.load(folder, secret=secret)
+def load(folder: Path | str) -> Model:
+    """The model that `Model.save` wrote. It is data: nothing of it is executed."""
+    return Model.load(folder)
 
 
 def fit_data(
@@ -165,12 +162,7 @@ def fit_data(
     if _is_pipeline(data):
         _fit_pipeline(data, out, progress)
         return
-    fit(read(data), generator=generator, seed=seed, unit=unit, secret=_project_secret(), progress=progress).save(out)
-
-
-def load_data(folder: Path) -> Model:
-    """The model in a folder; one that holds a pickle only if this project made it."""
-    return load(folder, secret=_project_secret())
+    fit(read(data), generator=generator, seed=seed, unit=unit, progress=progress).save(out)
 
 
 def _rows(text: str | int) -> Rows:
@@ -190,11 +182,3 @@ def _fit_pipeline(name: str, out: Path, progress: Progress | None) -> None:
     with pipeline_lock(job.layout, job.name):
         record = train(job, extract(job, Record(job.name, "fit"), progress=progress), progress=progress)
     shutil.copytree(job.layout.model(job.name, record.need("model")), out, dirs_exist_ok=True)
-
-
-def _project_secret() -> bytes | None:
-    """The secret of the project we are in; None outside of one."""
-    try:
-        return vault_secret(Layout.find(Path.cwd()))
-    except ProjectError:
-        return None

@@ -91,7 +91,7 @@ def _narrowed(
     asked = Rebalanced.of(forest, rebalance, where=own) if rebalance is not None else _conditioned(forest, own)
     blueprint = replace(learnt.blueprints[name], model=asked)
     whole = predicate is None or (own is not None and len(own.parts) == len(predicate.parts))
-    return replace(learnt, blueprints={name: blueprint}, folder=None, secret=None), whole
+    return replace(learnt, blueprints={name: blueprint}, folder=None), whole
 
 
 def _conditioned(forest: ForestModel, own: Predicate | None) -> Conditioned:

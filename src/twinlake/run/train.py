@@ -54,7 +54,7 @@ def model_id(job: Job, extract: Extract, *, retrain: bool) -> str:
 
 def open_model(job: Job, name: str) -> RelationalModel:
     """The model of that id."""
-    return read_model(job.layout.model(job.name, name), secret=job.secret)
+    return read_model(job.layout.model(job.name, name))
 
 
 def _is_whole(job: Job, name: str) -> bool:
@@ -99,6 +99,6 @@ def newest_model(job: Job, settings: str) -> str | None:
 def _table_generator(job: Job, choice: OwnGenerator) -> TableGenerator:
     try:
         k = job.pipeline.gates.privacy.min_units
-        return table_generator(choice.name, secret=job.secret, k=k, **choice.settings)
+        return table_generator(choice.name, k=k, **choice.settings)
     except GeneratorError as error:
         raise GeneratorError(error.what, where=f"{job.name}.yaml", allowed=error.allowed, fix=error.fix) from None

@@ -6,6 +6,7 @@ next publishing clears up.
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from twinlake.card import Evidence, coarse
 from twinlake.errors import LakeError, Refused
 from twinlake.schema import Schema, path_name
+from twinlake.storage.bundle import check_bundle
 from twinlake.storage.catalog import build_catalog, check_name, sync
 from twinlake.storage.layout import Layout, private
 from twinlake.storage.lock import short_lock
@@ -30,6 +32,7 @@ from twinlake.verdict import Verdict
 
 _SHOWN = 0o444  # a release never changes; its files are nobody's to write
 _REPORT = "report.html"
+_WHEN = 315_532_800  # 1980-01-01 UTC, the time of every file of a release
 
 
 def snapshot_hash(folder: Path) -> str:
@@ -93,6 +96,7 @@ def publish(
                 pipeline, name, built, files=files, judgement=judgement, evidence=evidence, origin=origin
             )
             whole = _finish(built, manifest, report)
+            check_bundle(built, secret=secret)
             reserve(whole)
             release = _place(layout, built, whole)
         _serve(layout, release, keep)
@@ -156,7 +160,9 @@ def _finish(built: Path, manifest: Manifest, report: Callable[[Manifest], str]) 
     for path in sorted(built.rglob("*"), reverse=True):
         if path.is_file():
             path.chmod(_SHOWN)
+        os.utime(path, (_WHEN, _WHEN))  # when which file was written tells of sizes and of the machine
         sync(path)
+    os.utime(built, (_WHEN, _WHEN))
     sync(built)
     return whole
 
