@@ -1,4 +1,4 @@
-"""Gate `replay`: no real row and no rare real value in the twin. Exact rules per column kind, absolute."""
+"""Gate `replay`: no real row, rare or personal value, text or sequence in the twin. Absolute, but for chance."""
 
 from collections.abc import Mapping
 
@@ -32,22 +32,32 @@ def replay(
 
     Rows are compared over the learnt columns. *Rare* is what 1 to `k` - 1 learnt units hold. What was held back counts
     in rule b alone: labels are copied, so one that only held-back rows hold was seen; rows, fakes and keys are
-    invented, and one that meets a held-back row met it by chance.
+    invented, and one that meets a held-back row met it by chance. *Beyond chance* means that of the real units that
+    hold such a thing, learnt or held back, the twin meets more learnt ones than a random draw would: Fisher's exact
+    test, p < 0.01, after Holm's correction over columns or views.
 
     a. Whole rows. In a rich table (fewer than 1 % of held-back rows coincide with a learnt row) no row equals a rare
-       learnt row. In a coarse one rows coincide by nature: rows that only learnt units hold may not be hit more often
-       than rows that only held-back units hold (exact binomial test, p < 0.01).
-    b. Labels and text. No value that is rare, or that no learnt unit and fewer than `k` held-back rows hold. Declared
-       labels, truth values and public columns are exempt.
-    c. Personal columns. No learnt value, however frequent, whatever its case and surrounding space.
-    d. Keys of one column. No learnt value, where the type has room for fresh ones: integers of 32 bits and more, uuid,
-       and text, bytes and decimals that could spell 100 times as many keys. Composite keys, and keys that refer to
-       a public table, are exempt: their parts are natural.
-    e. Quantities. No value is the smallest or the largest learnt one where fewer than `k` units hold that.
-       Rare values that only learnt units hold may not be hit more often than those only held-back units hold (exact
-       binomial test, p < 0.01 after Holm's correction over columns). Public columns are exempt.
+       learnt row. In a coarse one rows coincide by nature: rows that one real unit alone holds are not met beyond
+       chance.
+    b. Labels. No value that is rare, or that no learnt unit and fewer than `k` held-back rows hold. Declared labels,
+       truth values and public columns are exempt.
+    c. Personal columns. No learnt value, however frequent and however spelt (see `spelling.plain`); nor inside the
+       twin's free text, where it has eight letters or digits and two words or a digit, from any table.
+    d. Keys of one column. No learnt value, of text however spelt, where the type has room for fresh ones: integers of
+       32 bits and more, uuid, and text, bytes and decimals that could spell 100 times as many keys. Composite keys,
+       and keys that refer to a public table, are exempt: their parts are natural. No key of text inside free text.
+    e. Quantities. No value is the smallest or the largest learnt one where fewer than `k` units hold that. No learnt
+       value of a column so precise that no two real units share one even at a thousandth of the precision. Elsewhere
+       values that one real unit alone holds are not met beyond chance. Public columns are exempt.
+    f. Text. No 8 words and no 20 letters in a row that fewer than `k` real units wrote, in any text column. Where the
+       twin meets such runs of more than 1 % of the held-back units too, they are held against those, beyond chance,
+       and runs of twice the length are looked for, up to eight times.
+    g. Rows of one parent. No 4 rows in a row that fewer than `k` real units hold, no four or more that are all of a
+       parent's, and no 2 with what is learnt of the parent, whether over all columns, without any one of them, over a
+       telling one alone or with the dates moved. Where chance can bring a quarter (of all: two) of these rows about,
+       for two real units share it, they are held against the holdout, and twice as many are looked for.
 
-    For nobody's rows (`units` None) b counts rows as units, c and d hold, a and e do not. Public tables pass.
+    For nobody's rows (`units` None) b and f count rows as units, c and d hold, a, e and g do not. Public tables pass.
     `baseline` is the number of rows that chance alone would make coincide with learnt ones.
 
     Args:

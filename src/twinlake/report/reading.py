@@ -73,8 +73,9 @@ _READINGS = {
     ),
     "replay": Reading(
         "Replay",
-        "Does a real record, a rare real value, a real key or an exact extreme come back? Counts those that do; where "
-        "coincidence is natural, only what goes beyond that of rows held back. One is too many.",
+        "Does a real record, a rare or personal real value, a real key, an exact extreme, or somebody's text or "
+        "sequence of rows come back? Counts those that do; where coincidence is natural, only what goes beyond that of "
+        "rows held back. One is too many.",
         "finding real records, rare values, keys and extremes word for word",
     ),
     "copying": Reading(
@@ -120,11 +121,6 @@ _READINGS = {
         "Were the generator run again and again with and without one isolated person, could its releases be told "
         "apart? 0.5 is guessing, 1 is certainty.",
         "telling releases with and without an isolated person apart",
-    ),
-    "closest_record": Reading(
-        "Closest record",
-        "Are synthetic rows closer to rows that were learnt than to rows held back? 0.5 is neither; the upper end of "
-        "the interval has to stay below the limit. It finds careless copying and can't rule out subtler leaks.",
     ),
 }
 
