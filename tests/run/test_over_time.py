@@ -157,6 +157,20 @@ def test_a_run_that_is_killed_between_reserving_and_placing_has_let_its_rows_out
     assert [(e.release, e.committed) for e in ledger(again).entries] == [(DATE, True), ("2026-11-23", True)]
 
 
+@pytest.mark.slow
+def test_a_model_that_outlives_its_extract_still_has_the_people_whom_it_learnt(again):
+    text = again.pipeline_file("clinic").read_text().replace("snapshot: {", "snapshot: {rows: 0.9x, ")
+    again.pipeline_file("clinic").write_text(text + 'retrain: {every: "0 2 1 * *"}\n')
+    write_duckdb(again.root / "clinic.duckdb", edited(4))  # the model did not learn of them
+    outcome = run(job(again), date="2026-11-23")
+    assert said(outcome)["subjects"].passed
+    assert len({e.extract for e in ledger(again).entries}) == 1
+    shutil.rmtree(again.real("clinic", ledger(again).entries[0].extract))
+    write_duckdb(again.root / "clinic.duckdb", edited(5))
+    assert said(run(job(again), date="2026-11-24"))["subjects"].passed
+    assert len({e.census for e in ledger(again).entries}) == 1
+
+
 def test_the_ledger_never_stands_in_what_goes_out(served):
     told = (releases(served, "clinic")[0].folder / "manifest.json").read_text()
     assert ledger(served).entries[0].census not in told

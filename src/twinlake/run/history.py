@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.census import Census, definitions, take_census
+from twinlake.errors import LakeError
 from twinlake.hashing import Hashes
 from twinlake.privacy.history import Earlier, Gone, History
 from twinlake.run.extract import Extract, open_extract
@@ -69,7 +70,7 @@ class Past:
 
     @cached_property
     def _now(self) -> dict[str, Census]:
-        return censuses(self.job, learnt_from(self.job, self.record))
+        return behind(self.job, self.record, self._ledger)[1]
 
     def _census(self, entry: Entry, table: str) -> Census | None:
         """Who stood behind a table of a release; None where units were told by something else than now."""
@@ -110,34 +111,42 @@ class Past:
         return Gone(learnt, held, units, held_units)
 
 
-def learnt_from(job: Job, record: Record) -> Extract:
-    """The extract that the record's model learnt from; where the vault has it no more, the record's own."""
+def behind(job: Job, record: Record, ledger: Ledger) -> tuple[str, dict[str, Census]]:
+    """The extract that the record's model learnt from, and who stands behind each table of it.
+
+    A model may outlive its extract; then the ledger tells, if the model has made a release. Raises LakeError where
+    neither is there.
+    """
+    name = record.need("model").rpartition("-")[2]
     try:
-        return open_extract(job, record.need("model").rpartition("-")[2])
-    except OSError:
-        return open_extract(job, record.need("extract"))
-
-
-def censuses(job: Job, extract: Extract) -> dict[str, Census]:
-    """Who stands behind each table of an extract."""
-    return take_census(extract.learnt, extract.holdout, job.pipeline.unit)
+        extract = open_extract(job, name)
+        return name, take_census(extract.learnt, extract.holdout, job.pipeline.unit)
+    except FileNotFoundError:
+        made = [e for e in ledger.entries if e.extract == name]
+    if not made:
+        raise LakeError(
+            "the rows that the model learnt have left the vault, so nobody can tell whom it learnt",
+            where=f"pipeline {job.name}", fix="Learn a new model, or keep extracts longer (vault.keep_days)",
+        )  # fmt: skip
+    return name, read_censuses(job.layout, job.name, made[-1], tables=list(made[-1].rows))
 
 
 def reserve_release(job: Job, record: Record, manifest: Manifest) -> None:
     """Write a release into the ledger before anybody can see it."""
-    extract = learnt_from(job, record)
+    extract = open_extract(job, record.need("extract"))
+    learnt, found = behind(job, record, read_ledger(job.layout, job.name, secret=job.secret))
     told_by = definitions(extract.schema, job.pipeline.unit)
     entry = Entry(
         release=manifest.release,
         snapshot=manifest.snapshot,
         rows={t: manifest.rows[t] for t in told_by},
         source={t: extract.rows[t] for t in told_by},
-        extract=extract.id,
+        extract=learnt,
         census="",
         told_by=told_by,
         settings=settings_hash(job),
     )
-    reserve(job.layout, job.name, entry, censuses(job, extract), secret=job.secret)
+    reserve(job.layout, job.name, entry, found, secret=job.secret)
 
 
 def commit_release(job: Job, release: Release) -> None:
