@@ -11,21 +11,25 @@ from twinlake.schema import path_name, quoted
 from twinlake.storage.layout import Layout
 from twinlake.tables import Tables
 
-PIPELINE = """\
+PRIVACY = (
+    "{recipient: internal, holdout_units: 10, membership: 0.95, membership_tpr: 0.95, membership_epsilon: 9, "
+    "attribute_inference: 0.95, shadow_fits: 0}"
+)  # limits that worlds of a few hundred units meet: what attacks find is tested elsewhere
+PIPELINE = f"""\
 description: A small clinic
 source: duckdb:///clinic.duckdb
 unit: subjects
 tables:
-  wards: {public: true}
-  subjects: {references: ["mentor -> subjects"]}
-  visits: {order_by: at}
+  wards: {{public: true}}
+  subjects: {{references: ["mentor -> subjects"]}}
+  visits: {{order_by: at}}
 columns:
-  subjects.name: {kind: personal, as: full_name}
-  subjects.email: {kind: personal, as: email}
-generator: {name: marginals, seed: 7}
-snapshot: {every: "0 3 * * *"}
-gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65, shadow_fits: 0}}
-release: {keep: 2}
+  subjects.name: {{kind: personal, as: full_name}}
+  subjects.email: {{kind: personal, as: email}}
+generator: {{name: marginals, seed: 7}}
+snapshot: {{every: "0 3 * * *"}}
+gates: {{fidelity: {{column_shape: 0.8, pair_trend: 0.7}}, privacy: {PRIVACY}}}
+release: {{keep: 2}}
 """
 
 

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from projects import write_duckdb, write_suite
+from projects import PRIVACY, write_duckdb, write_suite
 from scenario import SCHEMA, clinic
 
 from twinlake.storage.layout import Layout
@@ -116,7 +116,7 @@ def everything(run: Runner, layout: Layout, private: Path) -> None:
     """Every command once, well and badly."""
     run("init", "init", f"duckdb:///{private / 'clinic.duckdb'}", "clinic")
     drafted = layout.pipeline_file("clinic").read_text()
-    loose = "gates: {fidelity: {column_shape: 0.6, pair_trend: 0.5}, privacy: {closest_record: 0.65, shadow_fits: 0}}"
+    loose = f"gates: {{fidelity: {{column_shape: 0.6, pair_trend: 0.5}}, privacy: {PRIVACY}}}"
     text = drafted.replace("generator: {name: forest}", f"generator: {{name: marginals, seed: 7}}\n{loose}")
     text = text.replace("wards: {", "wards: {public: true, ")
     use(layout, text)
@@ -128,7 +128,7 @@ def everything(run: Runner, layout: Layout, private: Path) -> None:
     run("report", "report", "clinic")
     run("sql", "sql", "SELECT city, count(*), max(income) FROM clinic.subjects GROUP BY ALL", "--csv")
     run("sql wrong", "sql", "SELECT * FROM read_blob('data/vault/**')")
-    use(layout, text.replace("closest_record: 0.65", "closest_record: 0.501").replace("seed: 7", "seed: 8"))
+    use(layout, text.replace("membership: 0.95", "membership: 0.3").replace("seed: 7", "seed: 8"))
     run("refused", "run", "clinic", "--date", "2025-02-02")
     use(layout, text)
     suite = layout.suite_file("clinic", "subjects").read_text()

@@ -25,7 +25,7 @@ from twinlake.verdict import Outcome, Verdict
 
 SKIPPED = frozenset({
     "structure", "rules", "expectations", "expectations_warning", "column_shape", "pair_trend", "cardinality",
-    "parent_trend", "sibling_trend", "closest_record",
+    "parent_trend", "sibling_trend",
 })  # fmt: skip
 FITS = 60  # of a shadow game
 

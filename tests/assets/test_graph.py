@@ -6,6 +6,7 @@ from projects import PIPELINE, make_project
 
 from assets import keys
 from pipelines.definitions import build
+from twinlake.run.attacks import GATES as ATTACKS
 from twinlake.storage.layout import Layout
 
 WARNS = "gates: {fidelity: {column_shape: {limit: 0.8, severity: warning}}}\n"
@@ -64,7 +65,7 @@ def test_every_gate_is_a_check_and_lookup_lists_are_not_measured(clinic):
     subjects = {gate for asset, gate in found if asset == "clinic/synthetic_subjects"}
     assert subjects == {
         "structure", "rules", "expectations", "expectations_warning", "column_shape", "pair_trend", "cardinality",
-        "parent_trend", "replay", "closest_record",
+        "parent_trend", "replay", *ATTACKS, "over_time",
     }  # fmt: skip
     assert {gate for asset, gate in found if asset == "clinic/synthetic_visits"} == {*subjects, "sibling_trend"}
     assert {gate for asset, gate in found if asset == "clinic/synthetic_wards"} == {
@@ -86,8 +87,8 @@ def test_what_is_critical_blocks_and_what_warns_does_not(tmp_path):
     blocking = {name: spec.blocking for (asset, name), spec in found.items() if asset == "p/synthetic_people"}
     assert blocking == {
         "structure": True, "rules": True, "expectations": True, "expectations_warning": False, "column_shape": False,
-        "pair_trend": True, "cardinality": False, "parent_trend": False, "replay": True, "closest_record": True,
-        "shadow": True,
+        "pair_trend": True, "cardinality": False, "parent_trend": False, "replay": True,
+        **dict.fromkeys(ATTACKS, True), "over_time": True, "shadow": True,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from dagsters import DATE, LATER, NEXT, ended, launch, sentence, told
-from projects import PIPELINE, make_project, write_duckdb, write_suite
+from projects import PIPELINE, PRIVACY, make_project, write_duckdb, write_suite
 from scenario import SCHEMA, clinic
 
 from twinlake.run.record import Record
@@ -20,11 +20,11 @@ from twinlake.storage.release import releases
 from twinlake.tables import Tables
 
 CANARY, EXTREME = "Kanarienvogelberg", "8765432.19"
-ODD = """\
+ODD = f"""\
 source: duckdb:///clinic.duckdb
-tables: {'say "x" ü/1': {key: group}, select: {key: group}, order items: {key: group}}
-generator: {name: marginals, seed: 7}
-gates: {fidelity: {column_shape: 0.8, pair_trend: 0.7}, privacy: {closest_record: 0.65, shadow_fits: 0}}
+tables: {{'say "x" ü/1': {{key: group}}, select: {{key: group}}, order items: {{key: group}}}}
+generator: {{name: marginals, seed: 7}}
+gates: {{fidelity: {{column_shape: 0.8, pair_trend: 0.7}}, privacy: {PRIVACY}}}
 """
 STAGES = ["real", "real_checks", "model", "synthetic", "gates", "release"]
 
@@ -131,11 +131,11 @@ def test_nothing_is_run_again_where_nothing_has_changed(again, instance):
 
 
 def test_a_refused_snapshot_fails_its_check_and_the_old_release_still_serves(again, instance):
-    change(again, "closest_record: 0.65", "closest_record: 0.501")
+    change(again, "membership: 0.95", "membership: 0.3")
     result = launch(again, instance, date=NEXT)
     failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
     assert not result.success
-    assert set(failed) == {"closest_record"}
+    assert set(failed) == {"membership"}
     assert ended(result, "FAILURE") == ["gates"]
     assert "release" not in ended(result, "SUCCESS")
     assert [r.name for r in releases(again, "clinic")] == [DATE]
@@ -148,7 +148,7 @@ def test_a_refused_snapshot_fails_its_check_and_the_old_release_still_serves(aga
 
 
 def test_a_gate_that_only_warns_lets_the_release_out(again, instance):
-    change(again, "closest_record: 0.65", "closest_record: {limit: 0.501, severity: warning}")
+    change(again, "membership: 0.95", "membership: {limit: 0.3, severity: warning}")
     result = launch(again, instance, date=NEXT)
     failed = {e.severity for e in result.get_asset_check_evaluations() if not e.passed}
     assert result.success

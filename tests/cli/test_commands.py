@@ -50,10 +50,10 @@ def test_a_run_ends_with_the_scorecard(served):
 def test_a_refused_run_ends_with_status_1(tmp_path):
     layout = make_project(tmp_path / "p")
     text = layout.pipeline_file("clinic").read_text()
-    layout.pipeline_file("clinic").write_text(text.replace("closest_record: 0.65", "closest_record: 0.501"))
+    layout.pipeline_file("clinic").write_text(text.replace("membership: 0.95", "membership: 0.3"))
     told = call("run", "clinic", at=layout.root)
     assert told.exit_code == 1, told.output
-    assert "closest_record" in told.output
+    assert "membership" in told.output
     assert "Nothing was released" in told.output
 
 

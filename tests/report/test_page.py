@@ -110,7 +110,7 @@ def test_a_unique_real_label_and_extreme_show_nowhere() -> None:
 
 
 def test_no_promise_is_made_that_nobody_can_keep() -> None:
-    failed = [verdict(), verdict("closest_record", passed=False), Verdict.could_not_run("replay", "subjects", why="x")]
+    failed = [verdict(), verdict("copying", passed=False), Verdict.could_not_run("replay", "subjects", why="x")]
     for verdicts in ([], [verdict()], failed):
         for release in (None, "2026-11-22"):
             told = Reader(written(verdicts=verdicts, release=release)).text.lower()
@@ -152,7 +152,7 @@ def test_a_warning_does_not_refuse() -> None:
 
 
 def test_every_gate_on_the_page_is_explained() -> None:
-    gates = ["structure", "expectations", "column_shape", "pair_trend", "replay", "closest_record", "a_new_gate"]
+    gates = ["structure", "expectations", "column_shape", "pair_trend", "replay", "copying", "a_new_gate"]
     told = Reader(written(verdicts=[verdict(g) for g in gates])).text
     assert told.count("Pair trend") == 2  # in the scorecard and in how to read it
     assert told.count("Replay") == 2

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner, Result
 from postgres import Postgres
+from projects import PRIVACY
 
 from twinlake.cli import main
 from twinlake.storage.lake import query
@@ -142,7 +143,7 @@ def test_any_name_is_served_as_it_is(tmp_path):
             connection.execute(statement)
     assert call(root, "init", "duckdb:///s.duckdb", "p").exit_code == 0
     layout = Layout(root)
-    loose = "gates: {fidelity: {column_shape: 0.5, pair_trend: 0.5}, privacy: {closest_record: 0.9, shadow_fits: 0}}\n"
+    loose = f"gates: {{fidelity: {{column_shape: 0.5, pair_trend: 0.5}}, privacy: {PRIVACY}}}\n"
     text = layout.pipeline_file("p").read_text().replace("forest", "marginals, seed: 1")
     layout.pipeline_file("p").write_text(text + loose)
     told = call(root, "run", "p")

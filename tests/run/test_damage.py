@@ -28,8 +28,6 @@ TORN = {
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Layout:
     layout = make_project(tmp_path_factory.mktemp("damage") / "project", real=clinic(1000))
-    text = layout.pipeline_file("clinic").read_text()
-    layout.pipeline_file("clinic").write_text(text.replace("closest_record: 0.65", "closest_record: 0.8"))
     assert not run(job(layout), date=DATE).refused
     return layout
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
+from projects import PRIVACY
 
 from twinlake.cli import main
 from twinlake.errors import ProjectError
@@ -32,7 +33,7 @@ tables:
   flights: {{key: id, references: ["plane -> planes"], {orphans}}}
   meals: {{key: id, references: ["flight -> flights"]}}
 generator: {{name: marginals, seed: 1}}
-gates: {{fidelity: {{column_shape: 0.5, pair_trend: 0.5}}, privacy: {{closest_record: 0.9, shadow_fits: 0}}}}
+gates: {{fidelity: {{column_shape: 0.5, pair_trend: 0.5}}, privacy: {privacy}}}
 """
 LOST = sum(i % 5 > 0 and i % 220 >= 200 for i in range(3000))  # flights whose plane is not there
 
@@ -42,7 +43,7 @@ def project(root: Path, orphans: str = "", source: str = "duckdb:///s.duckdb") -
     layout.suites("p").mkdir(parents=True, exist_ok=True)
     layout.pipelines.mkdir(exist_ok=True)
     (root / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
-    text = PIPELINE.format(orphans=f"orphans: {orphans}" if orphans else "", source=source)
+    text = PIPELINE.format(orphans=f"orphans: {orphans}" if orphans else "", source=source, privacy=PRIVACY)
     layout.pipeline_file("p").write_text(text, encoding="utf-8")
     for name in ("planes", "flights", "meals"):
         layout.suite_file("p", name).write_text('{"name": "s", "expectations": []}', encoding="utf-8")
