@@ -146,3 +146,48 @@ def without_each(ranks, codes, to_ranks, to_codes):
                 if total - own[c] < best[c]:
                     best[c], at[i, c] = total - own[c], j
     return at
+
+
+@numba.njit(parallel=True, cache=True)
+def coincide(ranks, ties, codes, shares, lifts, parents, unit, to_ranks, to_codes, to_unit, most):
+    """See `plain.coincide`."""
+    rows, labels, columns = len(ranks), codes.shape[1], codes.shape[1] + ranks.shape[1]
+    found = np.full((rows, most + 1), -np.inf)
+    for i in numba.prange(rows):
+        off = np.empty(columns, np.bool_)
+        for j in range(len(to_ranks)):
+            if unit[i] == to_unit[j]:
+                continue
+            differ = 0
+            for c in range(labels):
+                off[c] = codes[i, c] != to_codes[j, c]
+                differ += off[c]
+                if differ > most:
+                    break
+            if differ > most:
+                continue
+            for c in range(labels, columns):
+                off[c] = abs(ranks[i, c - labels] - to_ranks[j, c - labels]) >= _SAME
+                differ += off[c]
+                if differ > most:
+                    break
+            if differ > most:
+                continue
+            surprise, near, close = 0.0, 0.0, 0
+            for c in range(columns):
+                if off[c]:
+                    continue
+                if c < labels:
+                    surprise -= np.log(shares[i, c])
+                else:
+                    close += 1
+                    apart = abs(ranks[i, c - labels] - to_ranks[j, c - labels])
+                    near -= np.log(min(np.float32(1), ties[i, c - labels] + np.float32(2) * apart))
+                if parents[c] >= 0 and not off[parents[c]]:
+                    surprise -= np.log(lifts[i, c])
+            term, total = 1.0, 1.0
+            for k in range(1, close):
+                term *= near / k
+                total += term
+            found[i, differ] = max(found[i, differ], surprise + near - np.log(total))
+    return found

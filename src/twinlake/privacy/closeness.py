@@ -1,6 +1,6 @@
 """How much each unit of the pool looks as if it had been learnt: scores of four attacks, made without the labels.
 
-near copy          the twins to which this unit is the nearest of all real ones, and by how far the second nearest is off
+near copy          the twins to which this unit is the nearest of all real ones, by how far the second nearest is off
 record to twin     how near the nearest twin is for a record in so sparse a place, and how many twins crowd around it
 shared cells       how unlikely it is that a twin has these cells in common with it by chance
 single record      the same, for judging the one record that stands out most: see `single`
@@ -17,6 +17,7 @@ import pyarrow as pa
 from twinlake.columns import Codes, Floats, sampled
 from twinlake.privacy import pairs
 from twinlake.privacy.pool import Cells, Known, Members, Sides, code
+from twinlake.privacy.single import single
 
 TWINS = 20_000
 NEIGHBOURS = np.array([5, 20])
@@ -32,15 +33,15 @@ class Closeness:
     """What attacks found.
 
     Attributes:
-        members: whether each unit was learnt, shape (units,). No score depends on it.
+        members: whether each unit was learnt, shape (units,). No score depends on it; `single` does.
         families: scores by attack and name, shape (units,) each.
-        surprise: how unlikely the likeness of the likest twin is, in nats, by what is compared; -inf for none.
+        single: chance of the least likely coincidences of twins with learnt units; see `single`.
         lonely: mean distance of each unit's row to its 5 nearest of other units, the largest of its rows.
     """
 
     members: Members
     families: Mapping[str, Mapping[str, Floats]]
-    surprise: Mapping[str, Floats]
+    single: float
     lonely: Floats
 
     @property
@@ -75,11 +76,10 @@ def closeness(
     }
     units = len(sides.members)
     families = {f: _by_unit(own, sides.unit, units) for f, own in rows.items()}
-    surprise = {"any cells": _surprise(chance), "whole row": _surprise(exact)}
     return Closeness(
         sides.members,
         families,
-        {n: _highest(s, sides.unit, units) for n, s in surprise.items()},
+        single(known, sides.unit, twins, sides.members),
         _highest(np.where(np.isfinite(radii[:, 0]), radii[:, 0], 0.0), sides.unit, units),
     )
 

@@ -1,6 +1,7 @@
 """The loops over pairs of rows: compiled where numba is there, else in numpy."""
 
 import importlib.util
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,44 +15,52 @@ COMPILED = importlib.util.find_spec("numba") is not None
 
 def towards(known: Known, twins: Cells, radii: Ranks) -> tuple[Ranks, Floats, Floats, npt.NDArray[np.int32]]:
     """See `plain.towards`."""
-    if not COMPILED:
+    if (loops := _loops()) is None:
         return plain.towards(known, twins, radii)
-    from twinlake.privacy import _compiled
-
     found: tuple[Ranks, Floats, Floats, npt.NDArray[np.int32]]
-    found = _compiled.towards(*_known(known), twins.ranks, twins.codes, radii)
+    found = loops.towards(*_known(known), twins.ranks, twins.codes, radii)
     return found
 
 
 def among(known: Known, unit: Codes, ks: Codes) -> tuple[Ranks, Floats]:
     """See `plain.among`."""
-    if not COMPILED:
+    if (loops := _loops()) is None:
         return plain.among(known, unit, ks)
-    from twinlake.privacy import _compiled
-
-    found: tuple[Ranks, Floats] = _compiled.among(*_known(known), unit, ks)
+    found: tuple[Ranks, Floats] = loops.among(*_known(known), unit, ks)
     return found
 
 
 def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Ranks, Ranks, Codes, Floats, Floats]:
     """See `plain.owners`."""
-    if not COMPILED:
+    if (loops := _loops()) is None:
         return plain.owners(known, unit, twins)
-    from twinlake.privacy import _compiled
-
     found: tuple[Codes, Ranks, Ranks, Codes, Floats, Floats]
-    found = _compiled.owners(*_known(known), unit, twins.ranks, twins.codes)
+    found = loops.owners(*_known(known), unit, twins.ranks, twins.codes)
+    return found
+
+
+def coincide(known: Known, unit: Codes, twins: Cells, twin_unit: Codes, most: int) -> Floats:
+    """See `plain.coincide`."""
+    if (loops := _loops()) is None:
+        return plain.coincide(known, unit, twins, twin_unit, most)
+    found: Floats = loops.coincide(*_known(known), unit, twins.ranks, twins.codes, twin_unit, most)
     return found
 
 
 def without_each(cells: Cells, twins: Cells) -> Codes:
     """See `plain.without_each`."""
-    if not COMPILED:
+    if (loops := _loops()) is None:
         return plain.without_each(cells, twins)
+    found: Codes = loops.without_each(cells.ranks, cells.codes, twins.ranks, twins.codes)
+    return found
+
+
+def _loops() -> ModuleType | None:
+    if not COMPILED:
+        return None
     from twinlake.privacy import _compiled
 
-    found: Codes = _compiled.without_each(cells.ranks, cells.codes, twins.ranks, twins.codes)
-    return found
+    return _compiled
 
 
 def _known(known: Known) -> tuple[npt.NDArray[np.generic], ...]:

@@ -1,13 +1,15 @@
 """The loops over pairs of rows in numpy: what they compute, and how where there is no numba.
 
-Two measures of likeness. *Apart* is Gower's distance (1971) without weights times the number of columns: ranks add their
-difference, labels 1 where they differ, null differs from everything else by 1. *Chance* is how likely a row drawn
-at random would be as much like a given row as another one is: the product over columns of the share of the pool that
-lies as close, or 1 where a label differs, and of a lift where a column and its parent in the tree both
-agree. Unlike a distance it is small for a row that has a few rare cells in common and differs in all others.
+Two measures of likeness. *Apart* is Gower's distance (1971) without weights times the number of columns: ranks add
+their difference, labels 1 where they differ, null differs from everything else by 1. *Chance* is how likely a row
+drawn at random would be as much like a given row as another one is: the product over columns of the share of the pool
+that lies as close, or 1 where a label differs, and of a lift where a column and its parent in the tree both agree.
+Unlike a distance it is small for a row that has a few rare cells in common and differs in all others.
 """
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,9 +64,27 @@ def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Ranks, Ranks
     for at in _blocks(len(twins), len(known.cells)):
         part = Cells(twins.ranks[at], twins.codes[at])
         apart, chance, _ = (m.T for m in _pairs(known, everything, part))
-        found.append((*_best_two(apart, unit, np.float32(np.inf)), *_best_two(chance, unit, 2.0)))
+        found.append((*_best_two(apart, unit, math.inf), *_best_two(chance, unit, 2.0)))
     a, b, c, d, e, f = (np.concatenate(part) for part in zip(*found, strict=True))
     return a, b, c, d, e, f
+
+
+def coincide(known: Known, unit: Codes, twins: Cells, twin_unit: Codes, most: int) -> Floats:
+    """How unlikely the best coincidence of each row with a row of another unit is, shape (rows, most + 1), in nats.
+
+    Column d is over rows that differ in d columns; -inf where there is none. The chance is that all other cells agree
+    by the tree, labels in value and quantities as closely as they do: with shares a of the pool as close in each of q
+    quantities, their product is as small as it is with the chance that a sum of q exponential times reaches -log of it
+    (Erlang).
+    """
+    found = []
+    for at in _blocks(len(known.cells), len(twins)):
+        agree, surprise, near = _agreements(known, at, twins)
+        differ = (~agree).sum(axis=0)
+        close = agree[known.cells.codes.shape[1] :].sum(axis=0)
+        nats = np.where(unit[at, None] == twin_unit[None, :], -np.inf, surprise + near - _erlang(near, close))
+        found.append(np.column_stack([np.where(differ == d, nats, -np.inf).max(axis=1) for d in range(most + 1)]))
+    return np.concatenate(found)
 
 
 def without_each(cells: Cells, twins: Cells) -> Codes:
@@ -110,9 +130,34 @@ def _pairs(known: Known, at: Codes, twins: Cells) -> Pair:
     return apart, np.clip(chance, LEAST, 1.0), differ
 
 
-def _best_two(
-    values: npt.NDArray[np.floating], unit: Codes, none: float
-) -> tuple[Codes, npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+def _agreements(known: Known, at: Codes, twins: Cells) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:
+    """Which columns agree, shape (columns, rows, twins), with the surprise of labels and lifts, and of quantities."""
+    agree = []
+    surprise, near = np.zeros((len(at), len(twins))), np.zeros((len(at), len(twins)))
+    for c in range(known.cells.codes.shape[1]):
+        agree.append(known.cells.codes[at, None, c] == twins.codes[None, :, c])
+        surprise -= np.where(agree[-1], np.log(known.shares[at, None, c]), 0.0)
+    for c in range(known.cells.ranks.shape[1]):
+        step = np.abs(known.cells.ranks[at, None, c] - twins.ranks[None, :, c])
+        agree.append(step < SAME)
+        share = np.minimum(np.float32(1), known.ties[at, None, c] + np.float32(2) * step)
+        near -= np.where(agree[-1], np.log(share), 0.0)
+    for column, parent in enumerate(known.parents):
+        if parent >= 0:
+            surprise -= np.where(agree[column] & agree[parent], np.log(known.lifts[at, None, column]), 0.0)
+    return np.array(agree), surprise, near
+
+
+def _erlang(near: Floats, close: npt.NDArray[np.intp]) -> Floats:
+    """Log of the sum of near**k / k! over k below `close`."""
+    term, total = np.ones_like(near), np.ones_like(near)
+    for k in range(1, int(close.max(initial=0))):
+        term = np.where(k < close, term * near / k, 0.0)
+        total += term
+    return np.log(total)
+
+
+def _best_two(values: npt.NDArray[Any], unit: Codes, none: float) -> tuple[Codes, npt.NDArray[Any], npt.NDArray[Any]]:
     """Per row where the smallest is, the smallest, and the smallest of another unit than that one's."""
     at = values.argmin(axis=1)
     best = values[np.arange(len(values)), at]

@@ -6,10 +6,12 @@ depends on no single unit, the labels could as well have been dealt anew: that i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from twinlake.columns import Codes, Floats, is_quantity, labels, numbers
 from twinlake.hashing import Hashes
@@ -79,9 +81,7 @@ def _drawn(names: Hashes, most: int, rng: np.random.Generator) -> Hashes:
     return names if len(names) <= most else np.sort(rng.choice(names, most, replace=False))
 
 
-def _taken(
-    rows: pa.Table, units: Hashes, chosen: Hashes, per: int, rng: np.random.Generator
-) -> tuple[pa.Table, Codes]:
+def _taken(rows: pa.Table, units: Hashes, chosen: Hashes, per: int, rng: np.random.Generator) -> tuple[pa.Table, Codes]:
     """At most `per` rows of each chosen unit, and the place of its unit among the chosen."""
     at = np.minimum(np.searchsorted(chosen, units), max(0, len(chosen) - 1))
     there = np.flatnonzero(chosen[at] == units) if len(chosen) else np.empty(0, np.intp)
@@ -129,25 +129,20 @@ class Known:
     parents: Codes
 
 
-def code(
-    pool: pa.Table, synthetic: pa.Table, quantities: Sequence[str], others: Sequence[str]
-) -> tuple[Known, Cells]:
+def code(pool: pa.Table, synthetic: pa.Table, quantities: Sequence[str], others: Sequence[str]) -> tuple[Known, Cells]:
     """The pool and the twin as cells over the same columns; `others` are compared as labels."""
     from twinlake.privacy.likely import lifts, tree
 
     ranks, ties, codes, shares = [], [], [], []
-    others = list(others)
-    for name in quantities:
+    few, many = compared(pool, quantities)
+    for name in many:
         values, twins = numbers(pool[name]), numbers(synthetic[name])
         scale = np.sort(values[~np.isnan(values)])
-        if len(np.unique(scale)) <= FEW:
-            others.append(name)
-            continue
         ranks.append((_ranks(values, scale), _ranks(twins, scale)))
         ties.append(_ties(values, scale))
-    for name in others:
-        own, twins = (c.astype(np.int32) for c in labels(pool[name], synthetic[name]))
-        codes.append((own, twins))
+    for name in (*others, *few):
+        own, drawn = (c.astype(np.int32) for c in labels(pool[name], synthetic[name]))
+        codes.append((own, drawn))
         shares.append((np.bincount(own + 1)[own + 1] / max(1, len(own))).astype(np.float32))
     rows = pool.num_rows, synthetic.num_rows
     first, second = (
@@ -162,13 +157,19 @@ def code(
     return known, second
 
 
+def compared(pool: pa.Table, quantities: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Quantities of at most 16 values, which are compared as labels; and the others."""
+    few = [n for n in quantities if len(pc.unique(pool[n])) <= FEW]
+    return few, [n for n in quantities if n not in few]
+
+
 def learnt_columns(table: Table) -> tuple[list[str], list[str]]:
     """The columns of a table that attacks compare: quantities, and the others."""
     quantities = [n for n in table.learnt if is_quantity(table[n])]
     return quantities, [n for n in table.learnt if n not in quantities]
 
 
-def _stacked(columns: list[npt.NDArray[np.generic]], rows: int, kind: type) -> npt.NDArray[np.generic]:
+def _stacked(columns: Sequence[npt.NDArray[Any]], rows: int, kind: type) -> npt.NDArray[Any]:
     return np.ascontiguousarray(np.column_stack(columns)) if columns else np.empty((rows, 0), kind)
 
 
