@@ -1,0 +1,168 @@
+"""Gate `attribute_inference`: is a column guessed better from the others for learnt units than for held-back ones?
+
+Guessing well is what a twin is for. Guessing better where a person was learnt than where not is a leak.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from twinlake.columns import Codes, Floats, sampled
+from twinlake.privacy import pairs
+from twinlake.privacy.pool import Cells, Members, Sides, code
+from twinlake.privacy.relabel import holm
+from twinlake.verdict import Verdict
+
+GATE = "attribute_inference"
+TWINS = 10_000
+TREE_TWINS = 3_000
+TREES = 8  # columns that boosted trees guess, those declared secret first
+CLASSES = 12
+PARTS = 10  # a quantity is guessed right where the tenth of the pool's values is
+KNOWN = 0.99  # a column guessed right so often holds nothing to infer
+EVIDENCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    """How often each side's cells of a column were guessed right.
+
+    Attributes:
+        column: which one.
+        right: whether each unit's was, shape (units,).
+        p: chance of so large a lead of the learnt side, were labels dealt anew: Fisher's exact test (1935).
+    """
+
+    column: str
+    right: Codes
+    p: float
+
+
+def attribute_inference(
+    sides: Sides, synthetic: pa.Table, table: str, quantities: Sequence[str], others: Sequence[str], *,
+    secrets: Sequence[str], limit: float, confidence: float, held_units: int, trees: bool, rng: np.random.Generator,
+) -> Verdict:  # fmt: skip
+    """The lead of learnt units over held-back ones, as a share of what is there to gain; its upper end at most `limit`.
+
+    Each column is guessed from all others, from the twin alone: by the row that is nearest in them, and by
+    boosted trees. Of one row per unit. The lead is (right of learnt - right of held back) / (1 - right of held
+    back), its mean over columns; a column declared secret is held to the limit by itself. A column whose lead is beyond
+    chance (Fisher's exact test, p < 0.01 after Holm's correction) fails whatever the mean.
+
+    Args:
+        sides: units to attack.
+        synthetic: rows of the twin.
+        table: which table.
+        quantities: columns guessed by their tenth.
+        others: columns guessed by label.
+        secrets: columns that nobody may infer.
+        limit: of the upper end.
+        confidence: of the upper end, one-sided.
+        held_units: how many held-back units it takes to clear a table.
+        trees: whether boosted trees guess too, which takes most of the time.
+        rng: draws rows.
+    """
+    one = _one_row_each(sides, rng)
+    known, twins = code(one.rows, sampled(synthetic, TWINS, rng), quantities, others)
+    names = _order(one.rows, quantities, others)
+    truth, drawn = _bins(known.cells), _bins(twins)
+    nearest = pairs.without_each(known.cells, twins)
+    found = [_guessed(names[c], drawn[nearest[:, c], c] == truth[:, c], one.members) for c in range(len(names))]
+    if trees:
+        chosen = sorted(range(len(names)), key=lambda c: (names[c] not in secrets, c))[:TREES]
+        found += [_guessed(names[c], _by_trees(truth, drawn, c, rng) == truth[:, c], one.members) for c in chosen]
+    open_ = [g for g in found if 0 < g.right.mean() < KNOWN]
+    return _verdict(open_, one, table, secrets, limit, confidence, held_units, synthetic.num_rows)
+
+
+def _verdict(
+    found: list[Guessed], sides: Sides, table: str, secrets: Sequence[str], limit: float, confidence: float,
+    held_units: int, n: int,
+) -> Verdict:  # fmt: skip
+    leads = {"mean of all columns": _lead([g.right for g in found], sides.members, confidence)}
+    leads |= {g.column: _lead([g.right], sides.members, confidence) for g in found if g.column in secrets}
+    worst = max(leads, key=lambda c: (leads[c][1], c))
+    value, high = leads[worst]
+    by_column: dict[str, float] = {}
+    for g in found:
+        by_column[g.column] = min(1.0, g.p * (2 if g.column in by_column else 1), by_column.get(g.column, 1.0))
+    failing = sorted(c for c, p in holm(by_column).items() if p < EVIDENCE)
+    enough = sides.held >= held_units
+    passed = not failing and high <= limit and enough
+    reason = f"{worst}: guessed better for learnt units by {value:.1%} of what there is to gain, {high:.1%} at most"
+    if failing:
+        reason += f"; beyond chance in {', '.join(failing)}. The generator follows single units: use larger leaves"
+    elif not passed:
+        room = limit - max(value, 0.0)
+        factor = ((high - value) / room) ** 2 if room > 0 else 4.0
+        needed = max(held_units, math.ceil(sides.held * max(1.0, factor)))
+        reason += f". {sides.held:,} held-back units are too few to tell; about {needed:,} are needed: hold back more"
+    return Verdict(
+        gate=GATE, table=table, value=round(value, 6), low=None, high=round(high, 6), baseline=0.0, n=n, limit=limit,
+        bound="at_most", passed=passed, inconclusive=not passed and not failing, reason=reason,
+        parts={c: round(h, 6) for c, (_, h) in leads.items()},
+    )  # fmt: skip
+
+
+def _guessed(column: str, right: Codes, members: Members) -> Guessed:
+    from scipy.stats import hypergeom
+
+    mine, all_ = int(right[members].sum()), int(right.sum())
+    p = float(hypergeom.sf(mine - 1, len(right), all_, int(members.sum())))
+    return Guessed(column, right.astype(np.intp), p)
+
+
+def _lead(right: Sequence[Codes], members: Members, confidence: float) -> tuple[float, float]:
+    """The mean lead over columns and the upper end of its interval; each unit counts once for all columns."""
+    from scipy.stats import norm
+
+    if not right:
+        return 0.0, 0.0
+    gain = [1 - float(r[~members].mean()) for r in right]
+    scores: Floats = np.mean([r / max(g, 1e-9) for r, g in zip(right, gain, strict=True)], axis=0)
+    mine, theirs = scores[members], scores[~members]
+    value = float(mine.mean() - theirs.mean())
+    spread = math.sqrt(mine.var(ddof=1) / len(mine) + theirs.var(ddof=1) / len(theirs))
+    return value, value + float(norm.ppf(confidence)) * spread
+
+
+def _one_row_each(sides: Sides, rng: np.random.Generator) -> Sides:
+    """One row of each unit, drawn."""
+    order = np.lexsort((rng.random(len(sides.unit)), sides.unit))
+    first = order[np.flatnonzero(np.diff(sides.unit[order], prepend=-1))]
+    return Sides(sides.rows.take(pa.array(first)), np.arange(len(first)), sides.members, sides.names)
+
+
+def _order(rows: pa.Table, quantities: Sequence[str], others: Sequence[str]) -> list[str]:
+    """The columns as `code` lays them out: labels, quantities of few values, quantities."""
+    from twinlake.privacy.pool import compared
+
+    few, many = compared(rows, quantities)
+    return [*others, *few, *many]
+
+
+def _bins(cells: Cells) -> Codes:
+    """Labels as they are, quantities by tenths; shape (rows, columns)."""
+    tenths = np.minimum(PARTS, (cells.ranks * PARTS).astype(np.intp))
+    return np.concatenate([cells.codes.astype(np.intp), tenths], axis=1)
+
+
+def _by_trees(truth: Codes, drawn: Codes, column: int, rng: np.random.Generator) -> Codes:
+    """What boosted trees that saw the twin alone guess of a column of the real rows, shape (rows,)."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    rows = rng.permutation(len(drawn))[:TREE_TWINS]
+    values, counts = np.unique(drawn[rows, column], return_counts=True)
+    common = values[np.argsort(-counts, kind="stable")][:CLASSES]
+    kept = rows[np.isin(drawn[rows, column], common)]
+    if len(common) < 2:
+        return np.full(len(truth), common[0] if len(common) else -1)
+    rest = [c for c in range(drawn.shape[1]) if c != column]
+    model = HistGradientBoostingClassifier(
+        max_iter=15, max_leaf_nodes=15, learning_rate=0.3, early_stopping=False, random_state=0
+    )
+    guessed: Codes = model.fit(drawn[kept][:, rest], drawn[kept, column]).predict(truth[:, rest])
+    return guessed
