@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from twinlake.card import confidence
 from twinlake.errors import TwinlakeError
@@ -16,10 +16,15 @@ from twinlake.fidelity.parents import parent_trend
 from twinlake.fidelity.shape import column_shape
 from twinlake.fidelity.siblings import sibling_trend
 from twinlake.fidelity.trend import pair_trend
-from twinlake.privacy.distance import closest_record
+from twinlake.hashing import Hashes
+from twinlake.privacy.history import History
+from twinlake.privacy.over_time import over_time
 from twinlake.privacy.replay import replay
+from twinlake.privacy.together import Real
 from twinlake.project.pipeline import GateLimit, Gates, Pipeline, TableChoice
-from twinlake.random import stream
+from twinlake.random import derive, stream
+from twinlake.run.attacks import GATES as ATTACKS
+from twinlake.run.attacks import Attacks
 from twinlake.schema import Table
 from twinlake.tables import Tables
 from twinlake.units import Units, assign_units
@@ -38,6 +43,8 @@ class Case:
         seed: of the gates' own draws (subsamples, bootstraps).
         report: told each exception a gate raised; returns where its text is kept.
         attempt: 1, or 2 where a privacy gate has refused another snapshot of the same rows and settings that day.
+        history: what was let out of a table before; None where nobody keeps account, and `over_time` is left out.
+        trees: whether boosted trees guess attributes too.
     """
 
     real: Tables
@@ -49,6 +56,8 @@ class Case:
     seed: int
     report: Callable[[Exception], str]
     attempt: int = 1
+    history: Callable[[str], History] | None = None
+    trees: bool = True
 
     @property
     def confidence(self) -> float:
@@ -84,7 +93,7 @@ def _names(*, public: bool, suites: bool, private: bool, refers: bool, ordered: 
         *(("cardinality", "parent_trend") if refers else ()),
         *(("sibling_trend",) if ordered else ()),
         "replay",
-        *(("closest_record",) if private else ()),
+        *((*ATTACKS, "over_time") if private else ()),
     )
 
 
@@ -102,7 +111,7 @@ def declared_gates(pipeline: Pipeline) -> Iterator[tuple[str, str, Severity]]:
         "cardinality": fidelity.cardinality.severity,
         "parent_trend": fidelity.parent_trend.severity,
         "sibling_trend": fidelity.sibling_trend.severity,
-        "closest_record": privacy.closest_record.severity,
+        **{gate: getattr(privacy, gate).severity for gate in ATTACKS},
     }
     for name, choice in pipeline.tables.items():
         refers = _may_refer(pipeline, choice)
@@ -144,7 +153,7 @@ def judge_table(case: Case, name: str, units: Units, *, skip: Collection[str] = 
     table, gates = case.real.schema[name], case.gates
     names = gate_names(table, suites=name in case.suites, private=units[name] is not None)
     wanted = [n for n in names if n not in skip]
-    shape, trend, closest = gates.fidelity.column_shape, gates.fidelity.pair_trend, gates.privacy.closest_record
+    shape, trend = gates.fidelity.column_shape, gates.fidelity.pair_trend
     rng = stream(case.seed, "gates", name)
     three = (case.real, case.holdout, case.synthetic)
 
@@ -164,13 +173,39 @@ def judge_table(case: Case, name: str, units: Units, *, skip: Collection[str] = 
         "parent_trend": lambda: related(parent_trend, gates.fidelity.parent_trend),
         "sibling_trend": lambda: related(sibling_trend, gates.fidelity.sibling_trend, unit=case.unit),
         "replay": lambda: replay(*three, name, units=units[name], k=gates.privacy.min_units),
-        "closest_record": lambda: replace(measured(closest_record, closest.limit), severity=closest.severity),
     }
+    if (mine := units[name]) is not None:
+        attacks = _attacks(case, name, mine)
+        calls |= {gate: partial(attacks.verdict, gate) for gate in ATTACKS}
+    if case.history and (own := units[name]) is not None:
+        calls["over_time"] = partial(_over_time, case, name, own, case.history)
     for gate in wanted:
         if gate == "expectations":
             yield from _expected(case, name)
         elif gate in calls:
             yield guarded(calls[gate], gate, name, case.report)
+
+
+def _attacks(case: Case, name: str, units: Hashes) -> Attacks:
+    held = case.databases.units[name]
+    assert held is not None  # both sides have the same schema
+    private = [t for t, of in case.databases.units.items() if of is not None and case.real.schema[t].learnt]
+    return Attacks(
+        case.real, case.holdout, case.synthetic, name, units, held, case.unit, case.gates.privacy,
+        confidence=case.confidence, tables=max(1, len(private)), seed=derive(case.seed, "gates"), trees=case.trees,
+    )  # fmt: skip
+
+
+def _over_time(case: Case, name: str, units: Hashes, history: Callable[[str], History]) -> Verdict:
+    held = case.databases.units[name]
+    assert held is not None  # rows that are nobody's have no past
+    real = Real(case.real[name], case.holdout[name], units, held)
+    rng = stream(case.seed, "gates", name, "over_time")
+    table = case.real.schema[name]
+    return over_time(
+        real, case.synthetic, table, history(name), privacy=case.gates.privacy, confidence=case.confidence,
+        tables=sum(u is not None for u in case.databases.units.values()), rng=rng,
+    )  # fmt: skip
 
 
 def _expected(case: Case, name: str) -> tuple[Verdict, ...]:
