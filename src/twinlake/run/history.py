@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from twinlake.census import Census, definitions, take_census
-from twinlake.errors import LakeError
+from twinlake.errors import DataError, LakeError
 from twinlake.hashing import Hashes
 from twinlake.privacy.history import Earlier, Gone, History
 from twinlake.run.extract import Extract, open_extract
@@ -102,7 +102,7 @@ class Past:
                 side: _rows(tables, self.job.pipeline.unit, table)
                 for side, tables in ((True, extract.learnt), (False, extract.holdout))
             }
-        except (OSError, ValueError, KeyError):
+        except (DataError, OSError, ValueError):  # it has left the vault, or is torn
             return None
         if before is None:
             return None
@@ -121,7 +121,7 @@ def behind(job: Job, record: Record, ledger: Ledger) -> tuple[str, dict[str, Cen
     try:
         extract = open_extract(job, name)
         return name, take_census(extract.learnt, extract.holdout, job.pipeline.unit)
-    except FileNotFoundError:
+    except DataError:  # the extract has left the vault
         made = [e for e in ledger.entries if e.extract == name]
     if not made:
         raise LakeError(
