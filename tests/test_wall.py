@@ -1,6 +1,7 @@
 """The canary sweep: unique values in every real column, then every command, then every byte outside the vault."""
 
 import base64
+import gzip
 import os
 import re
 import sqlite3
@@ -16,11 +17,13 @@ from pathlib import Path
 from uuid import UUID
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from projects import PRIVACY, write_duckdb, write_suite
 from scenario import SCHEMA, clinic
+from webserver import ui
 
 from twinlake.storage.layout import Layout
 from twinlake.storage.release import releases
@@ -69,12 +72,14 @@ class World:
         codes: exit status of each command, by what it was for.
         said: what each wrote to standard output and standard error.
         floats: every real number of 64 bits.
+        listening: the addresses on which the UI answered.
     """
 
     layout: Layout
     codes: Mapping[str, int]
     said: Mapping[str, str]
     floats: frozenset[float]
+    listening: frozenset[str]
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +92,19 @@ def world(tmp_path_factory) -> World:
     write_source(private / "clinic.duckdb")
     run = Runner(layout.root, root / "swept", {}, {})
     everything(run, layout, private)
+    listening = answers(run, layout)
     with duckdb.connect(str(private / "clinic.duckdb"), read_only=True) as con:
         numbers = con.sql('SELECT bmi FROM subjects UNION ALL SELECT "the ""score"" ü" FROM visits').fetchall()
-    return World(layout, run.codes, run.said, frozenset(x for (x,) in numbers if x is not None and x == x))
+    floats = frozenset(x for (x,) in numbers if x is not None and x == x)
+    return World(layout, run.codes, run.said, floats, listening)
+
+
+def answers(run: "Runner", layout: Layout) -> frozenset[str]:
+    """Let a real UI tell all it knows of what ran, into what is swept; returns where it listened."""
+    with ui(layout.root, run.swept / "home", environment=run.environment()) as opened:
+        for name, answer in opened.everything():
+            (run.swept / "said" / f"ui {name}").write_bytes(answer)
+        return opened.listening
 
 
 @dataclass(frozen=True)
@@ -103,13 +118,19 @@ class Runner:
 
     def __call__(self, what: str, *command: str) -> None:
         """Run `twinlake` with these words, or Python where they begin with -c."""
-        own = {"TMPDIR": "tmp", "HOME": "home", "DAGSTER_HOME": "home"}
-        environment = os.environ | {name: str(self.swept / folder) for name, folder in own.items()}
-        environment |= {"PYTHONPATH": str(Path(__file__).parent), "DAGSTER_DISABLE_TELEMETRY": "1"}
         start = [sys.executable, *(() if command[0] == "-c" else ("-c", "from twinlake.cli import main; main()"))]
-        done = subprocess.run([*start, *command], cwd=self.project, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [*start, *command], cwd=self.project, env=self.environment(), capture_output=True, text=True
+        )
         self.codes[what], self.said[what] = done.returncode, done.stdout + done.stderr
         (self.swept / "said" / what).write_text(self.said[what], encoding="utf-8")
+
+    def environment(self) -> dict[str, str]:
+        """Every place where a program puts what it is not told where to put lies within what is swept."""
+        own = {"TMPDIR": "tmp", "HOME": "home", "DAGSTER_HOME": "home"}
+        paths = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+        told = {name: str(self.swept / folder) for name, folder in own.items()}
+        return os.environ | told | {"PYTHONPATH": paths, "DAGSTER_DISABLE_TELEMETRY": "1"}
 
 
 def everything(run: Runner, layout: Layout, private: Path) -> None:
@@ -143,6 +164,7 @@ def everything(run: Runner, layout: Layout, private: Path) -> None:
     run("sample", "sample", str(private / "model"), "--rows", "500", "--out", str(layout.root / "drawn"))
     three = [f"--{n}={f}" for n, f in (("real", "learnt.parquet"), ("holdout", "held.parquet"))]
     folder = layout.root / "drawn" / "learnt"
+    run("purge", "purge", "clinic", "--keep-days", "0")
     run("evaluate", "evaluate", *[t.replace("=", f"={private}/") for t in three], f"--synthetic={folder}")
 
 
@@ -206,7 +228,7 @@ def write_source(file: Path) -> None:
         con.execute("""CREATE TABLE papers (paper BIGINT PRIMARY KEY, subject BIGINT REFERENCES subjects (id),
             note TEXT, seen TIMESTAMP, clock TIME, token UUID, doc JSON, blob BLOB)""")
         con.execute("""INSERT INTO papers SELECT id * 7 + 90000000000, id, 'seen for the ' || (id % 83) || 'th time',
-            TIMESTAMP '2020-01-01' + INTERVAL 1 MINUTE * (id % 100003),
+            TIMESTAMP '2020-01-01' + INTERVAL 1 MICROSECOND * (id * 7919000003 % 99999999999977),
             TIME '08:00:00' + INTERVAL 1 SECOND * (id % 997), md5(id::VARCHAR)::UUID,
             '{"stay": ' || (id % 5) || '}', encode('b' || (id % 9)) FROM subjects""")
         row = "(SELECT paper FROM papers ORDER BY paper LIMIT 1 OFFSET ?)"
@@ -243,7 +265,8 @@ def needles() -> dict[bytes, str]:
     found |= dict.fromkeys(forms("@clinic.example"), "email")
     for column, values in NUMBERS.items():
         for value in values:
-            for text in {str(value), repr(value), getattr(value, "isoformat", lambda v=value: str(v))()}:
+            short = {str(np.float32(value)), str(float(np.float32(value)))} if isinstance(value, float) else set()
+            for text in {*short, str(value), repr(value), getattr(value, "isoformat", lambda v=value: str(v))()}:
                 found |= dict.fromkeys(forms(text) if len(text) > 6 else [], column)
             found |= dict.fromkeys(packed(value), column)
     return found
@@ -251,7 +274,7 @@ def needles() -> dict[bytes, str]:
 
 def forms(text: str) -> Iterator[bytes]:
     """A text in the encodings of files; base64 at each of its three offsets."""
-    for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
+    for encoding in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"):
         yield text.encode(encoding)
     yield text.encode().hex().encode()
     for offset in range(3):
@@ -284,6 +307,8 @@ def unpacked(where: str, content: bytes, file: Path) -> Iterator[tuple[str, byte
     yield where, content
     if content[:1] == b"\x78":  # git's objects
         yield f"{where} (inflated)", zlib.decompress(content)
+    elif content[:2] == b"\x1f\x8b":
+        yield f"{where} (gunzipped)", gzip.decompress(content)
     elif content[:4] == b"PAR1":
         rows = pq.read_table(pa.BufferReader(content)).to_pylist()
         yield f"{where} (decoded)", "\n".join(f"{v!r} {v}" for row in rows for v in row.values()).encode()
@@ -315,7 +340,8 @@ def sweep(folder: Path, *, without: Path | None = None, floats: frozenset[float]
 def test_everything_was_tried_and_ended_as_it_should(world):
     assert world.codes == {
         "init": 0, "check": 0, "run": 0, "report": 0, "sql": 0, "sql wrong": 2, "refused": 1, "wrong suite": 1,
-        "dagster": 0, "twice": 2, "check twice": 2, "cells": 2, "torn": 2, "fit": 0, "sample": 0, "evaluate": 1,
+        "dagster": 0, "twice": 2, "check twice": 2, "cells": 2, "torn": 2, "fit": 0, "sample": 0, "purge": 0,
+        "evaluate": 1,
     }, world.said  # fmt: skip
     assert [r.name for r in releases(world.layout, "clinic")] == ["2025-02-01", "2025-03-01"]
     assert "recorded as git tag clinic@2025-02-01 and pushed" in world.said["run"]
@@ -328,6 +354,9 @@ def test_the_vault_holds_the_canaries(world):
 
 
 def test_no_canary_is_found_outside_the_vault(world):
+    searched = [len(content) for _, content in bodies(world.layout.root.parent, without=world.layout.vault)]
+    print(f"\nsearched {sum(searched):,} bytes in {len(searched):,} bodies for {len(needles()):,} forms of canaries")
+    assert sum(searched) > 10_000_000
     assert sweep(world.layout.root.parent, without=world.layout.vault, floats=world.floats) == []
 
 
@@ -336,12 +365,24 @@ def test_every_place_where_a_canary_could_hide_was_looked_into(world):
     for kind in (
         r"project/data/lake/clinic/2025-02-01/report.html", r".*catalog\.duckdb", r"project/data/staging/.*\(decoded\)",
         r"remote/.*\(decoded\)", r"project/\.dvc/cache/.*\(decoded\)", r"project/\.git/objects/.*\(inflated\)",
-        r"home/.*\(dumped\)", r"project/expectations/.*\.json", r"project/drawn/.*\(decoded\)", r"said/dagster",
+        r"home/.*\(dumped\)", r"said/ui run 0", r"said/ui assets", r"said/ui checks", r"said/ui logs 0",
+        r"project/expectations/.*\.json", r"project/drawn/.*\(decoded\)", r"said/dagster",
     ):  # fmt: skip
         assert any(re.fullmatch(kind, where) for where in swept), kind
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "base64", "hex"])
+def test_the_ui_told_of_everything_and_answered_this_machine_only(world):
+    said = {
+        name: (world.layout.root.parent / "said" / f"ui {name}").read_text() for name in ("assets", "checks", "run 0")
+    }
+    assert "dagster/row_count" in said["assets"]
+    assert "column_shape" in said["checks"]
+    assert "STEP_SUCCESS" in said["run 0"]
+    assert not any('"errors"' in text[:200] for text in said.values())
+    assert world.listening == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "base64", "hex"])
 @pytest.mark.parametrize("word", [*WORDS.values(), *(str(v) for own in NUMBERS.values() for v in own)])
 def test_the_sweep_finds_a_canary_in_any_writing(tmp_path, word, encoding):
     body = f"before {word} after"
@@ -351,7 +392,7 @@ def test_the_sweep_finds_a_canary_in_any_writing(tmp_path, word, encoding):
 
 
 def test_the_sweep_finds_canaries_in_whatever_packs_them(tmp_path):
-    folders = [tmp_path / n for n in ("parquet", "git", "sqlite", "binary", "float")]
+    folders = [tmp_path / n for n in ("parquet", "git", "sqlite", "binary", "float", "gzip", "float32")]
     for folder in folders:
         folder.mkdir()
     leaks = pa.table({"x": pa.array([*NUMBERS["income"]]), "y": [*NUMBERS["born"]], "z": [*NUMBERS["clock"]]})
@@ -362,6 +403,8 @@ def test_the_sweep_finds_canaries_in_whatever_packs_them(tmp_path):
         con.execute("INSERT INTO t VALUES (?)", [zlib.compress(WORDS["note"].encode() * 20)])
     (folders[3] / "leak").write_bytes(b"....." + struct.pack("<d", NUMBERS["bmi"][0]))
     (folders[4] / "leak").write_text("the mean is 24.012345678912 of all")
+    (folders[5] / "leak.gz").write_bytes(gzip.compress(WORDS["city"].encode()))
+    pq.write_table(pa.table({"x": pa.array([NUMBERS["bmi"][0]], pa.float32())}), folders[6] / "leak.parquet")
     found = [sweep(f, floats=frozenset({24.012345678912})) for f in folders]
     assert {h.rpartition(": ")[2] for h in found[0]} == {"income", "born", "clock"}
-    assert [h[0].rpartition(": ")[2] for h in found[1:]] == ["city", "note", "bmi", "a real number"]
+    assert [h[0].rpartition(": ")[2] for h in found[1:]] == ["city", "note", "bmi", "a real number", "city", "bmi"]

@@ -63,6 +63,9 @@ def test_what_the_served_release_and_the_newest_run_came_from_stays_at_any_age(r
     made = Record.load(ran, "clinic", "2025-01-02")
     kept = [ran.real("clinic", made.extract), ran.model("clinic", made.model), ran.staging("clinic", made.snapshot)]
     assert {p.name for p in kept} == needed(ran, "clinic")
+    own = Record.load(ran, "clinic", "2025-01-03").save(ran, extract="new", model="settings-older", snapshot="s")
+    assert needed(ran, "clinic") >= {"new", "older", "settings-older", "s"}
+    ran.record("clinic", own.date).unlink()
     for path in kept:
         aged(path)
     purge(ran, "clinic", keep_days=0)

@@ -78,10 +78,14 @@ def outdated(
 
 
 def needed(layout: Layout, pipeline: str) -> frozenset[str]:
-    """Names of the extracts, models and snapshots that the newest run and the served release were made from."""
+    """Names of the extracts, models and snapshots that the newest run and the served release were made from.
+
+    What releases are compared with over time, the last one's rows, is among them.
+    """
     dates = [*recorded(layout, pipeline)[-1:], *(f.name[:10] for f in release_folders(layout, pipeline)[-1:])]
     made = [Record.load(layout, pipeline, date) for date in dates]
-    return frozenset(name for r in made for name in (r.extract, r.model, r.snapshot) if name)
+    learnt = (r.model.rpartition("-")[2] for r in made if r.model)  # a model may be older than the newest rows
+    return frozenset([*learnt, *(name for r in made for name in (r.extract, r.model, r.snapshot) if name)])
 
 
 def _kept(layout: Layout, pipeline: str, keep_days: int, stale: int) -> Iterator[tuple[str, Path, int]]:
