@@ -188,3 +188,14 @@ def _default(value: object) -> object:
     if isinstance(value, dict):
         return value.get("limit")
     return str(value).lower() if isinstance(value, bool) else value or None
+
+
+def test_every_test_that_the_page_of_threats_names_is_there():
+    page = (REFERENCE / "threats.md").read_text(encoding="utf-8")
+    tests = {f: f.read_text(encoding="utf-8") for f in (ROOT / "tests").rglob("test_*.py")}
+    named = set(re.findall(r"`(test_\w+)`", page))
+    files = set(re.findall(r"`(tests/[\w/]+\.py)`", page))
+    assert [n for n in named if not any(f"def {n}(" in text for text in tests.values())] == []
+    assert [f for f in files if not (ROOT / f).exists()] == []
+    assert len(re.findall(r"^\| \d+ \|", page, re.MULTILINE)) == 25
+    assert len(named | files) > 30

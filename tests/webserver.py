@@ -38,7 +38,8 @@ QUERIES = {
           allTopLevelResourceDetails { name configuredValues { key value } } } } } } } } }""",
 }
 
-LOGS = """{ logsForRun(runId: "RUN") { ... on EventConnection { events { __typename
+LOGS = """{ capturedLogsMetadata(logKey: ["RUN"]) { stdoutLocation stderrLocation }
+    logsForRun(runId: "RUN") { ... on EventConnection { events { __typename
     ... on MessageEvent { message level stepKey } } } } }"""
 
 
@@ -76,14 +77,7 @@ class Ui:
         found = json.loads(self.ask(QUERIES["runs"]))["data"]["runsOrError"]["results"]
         for at, run in enumerate(found):
             yield f"run {at}", self.get(f"/download_debug/{run['runId']}")  # all that happened in it
-            yield (
-                f"logs {at}",
-                self.ask(
-                    f'{{ capturedLogsMetadata(logKey: ["{run["runId"]}"]) {{ stdoutLocation stderrLocation }} '
-                    f'logsForRun(runId: "{run["runId"]}") {{ ... on EventConnection {{ events {{ __typename '
-                    "... on MessageEvent { message level stepKey } } } } }"
-                ),
-            )
+            yield f"logs {at}", self.ask(LOGS.replace("RUN", run["runId"]))
 
 
 @contextmanager
