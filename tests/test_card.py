@@ -99,6 +99,11 @@ def test_a_terminal_tells_why_with_two_digits():
     assert (shown.value, shown.parts) == (0.56, {"isolated": 0.54})
 
 
+def test_a_date_is_no_measure_and_stays_as_it_is():
+    shown = rounded(verdict(reason="only 1,234 units changed since 2026-11-22.2, and 2026-10-31", passed=False))
+    assert shown.reason == "only 1,300 units changed since 2026-11-22.2, and 2026-10-31"
+
+
 @pytest.mark.parametrize("show", [coarse, rounded])
 def test_showing_again_changes_nothing(show):
     rng = np.random.default_rng(0)

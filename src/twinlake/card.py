@@ -31,7 +31,8 @@ MEANT = {
     Outcome.FAILED: "over the limit; the vault has the reason in full",
     Outcome.INCONCLUSIVE: "too little data to tell, which blocks as a failure does; the vault has what it would need",
 }
-_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w]|[.,]\d)")
+_NO_DATE = r"(?<!\d{4}-)(?<!\d{4}-\d\d-)"  # before a month or a day: `2026-11-22` is no measure
+_NUMBER = re.compile(rf"(?<![\w.,]){_NO_DATE}\d[\d,]*(?:\.\d+)?(?!\w|[.,]\d|-\d\d-\d\d)")
 _LONG = re.compile(r"(?<![\w.,])\d[\d,]*\.\d{3,}(?!\w|\.\d)")
 
 
