@@ -1,6 +1,6 @@
 """A whole unit as one row: its own columns, and what its children look like together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.columns import is_quantity, numbers
+from twinlake.hashing import hash_values
 from twinlake.joining import places
 from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import Tables
@@ -44,15 +45,20 @@ def embed(tables: Tables, name: str, frequent: dict[str, pa.Array]) -> tuple[pa.
     return rows, list(added)
 
 
-def frequent_labels(tables: Tables, name: str) -> dict[str, pa.Array]:
-    """The most frequent labels of each label column of the children of table `name`, by `child.column`."""
+def frequent_labels(sides: Sequence[Tables], name: str) -> dict[str, pa.Array]:
+    """The most frequent labels of each label column of the children of table `name`, by `child.column`.
+
+    They are those of all sides together: which labels are told of must not depend on who was learnt.
+    """
     found = {}
-    for child, _ in children(tables.schema, name):
+    for child, _ in children(sides[0].schema, name):
         for column in child.learnt:
             if not is_quantity(child[column]):
-                counts = pc.value_counts(tables.columns(child.name, [column])[column].combine_chunks())
-                order = np.argsort(-np.asarray(counts.field("counts")), kind="stable")[:LABELS]
-                found[f"{child.name}.{column}"] = counts.field("values").take(pa.array(order))
+                values = pa.concat_tables([s.columns(child.name, [column]) for s in sides])[column]
+                counts = pc.value_counts(values.combine_chunks())
+                often, distinct = np.asarray(counts.field("counts")), counts.field("values")
+                order = np.lexsort((hash_values(distinct), -often))[:LABELS]
+                found[f"{child.name}.{column}"] = distinct.take(pa.array(order))
     return found
 
 

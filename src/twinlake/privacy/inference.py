@@ -71,7 +71,7 @@ def attribute_inference(
     truth, drawn = _bins(known.cells), _bins(twins)
     nearest = pairs.without_each(known.cells, twins)
     found = [_guessed(names[c], drawn[nearest[:, c], c] == truth[:, c], one.members) for c in range(len(names))]
-    if trees:
+    if trees and len(names) > 1:
         chosen = sorted(range(len(names)), key=lambda c: (names[c] not in secrets, c))[:TREES]
         found += [_guessed(names[c], _by_trees(truth, drawn, c, rng) == truth[:, c], one.members) for c in chosen]
     open_ = [g for g in found if 0 < g.right.mean() < KNOWN]
@@ -86,9 +86,8 @@ def _verdict(
     leads |= {g.column: _lead([g.right], sides.members, confidence) for g in found if g.column in secrets}
     worst = max(leads, key=lambda c: (leads[c][1], c))
     value, high = leads[worst]
-    by_column: dict[str, float] = {}
-    for g in found:
-        by_column[g.column] = min(1.0, g.p * (2 if g.column in by_column else 1), by_column.get(g.column, 1.0))
+    guesses = [g.column for g in found]
+    by_column = {c: min(1.0, guesses.count(c) * min(g.p for g in found if g.column == c)) for c in guesses}
     failing = sorted(c for c, p in holm(by_column).items() if p < EVIDENCE)
     enough = sides.held >= held_units
     passed = not failing and high <= limit and enough

@@ -20,6 +20,7 @@ from twinlake.verdict import Verdict
 AUC, TPR, EPSILON = "membership", "membership_tpr", "membership_epsilon"
 FOLDS = 5
 ISOLATED, FEWEST = 0.1, 400  # the share of units that stand out most, and how many held-back ones that takes at least
+LEAST = 10  # units of either side without which a group is not attacked on its own
 ALARMS = 0.01
 GUESSES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
 EVIDENCE = 0.01
@@ -98,17 +99,18 @@ def auc(believed: Floats, members: Members, *, limit: float, confidence: float, 
 def tpr(believed: Floats, members: Members, *, limit: float, confidence: float, tests: int) -> Told:
     """Share of learnt units found where 1 % of those held back are mistaken for learnt (Carlini et al., 2022).
 
-    The upper end is that of Clopper and Pearson (1934).
+    The upper end is that of Clopper and Pearson (1934); what is beyond chance, exact.
     """
-    from scipy.stats import beta, norm
+    from scipy.stats import beta, hypergeom
 
     mine, theirs = believed[members], np.sort(believed[~members])[::-1]
     allowed = int(ALARMS * len(theirs))
     hits = int((mine > theirs[allowed]).sum())
     value, n = hits / len(mine), len(mine)
     high = float(beta.ppf(confidence, hits + 1, n - hits)) if hits < n else 1.0
-    both = math.sqrt(ALARMS * (1 - ALARMS) * (1 / n + 1 / len(theirs)))  # the threshold is as uncertain as the hits
-    evidence = value - ALARMS > float(norm.ppf(1 - EVIDENCE / tests)) * both + 1 / n
+    # dealt anew, so few held-back units are among so many of the highest as seldom as this
+    p = float(hypergeom.cdf(allowed, n + len(theirs), len(theirs), hits + allowed)) if hits else 1.0
+    evidence = p < EVIDENCE / tests
     room = limit - max(value, ALARMS)
     needed = len(theirs) * max(1.2, ((high - value) / room) ** 2) if room > 0 else math.inf
     return Told(value, high if allowed else 1.0, len(theirs), evidence, needed if allowed else 1 / ALARMS)
@@ -171,7 +173,7 @@ def membership(
         held_units: how many held-back units it takes to clear a table.
         n: rows of the twin.
     """
-    asked = {g: at for g, at in groups.items() if members[at].sum() >= 2 and (~members[at]).sum() >= 2}
+    asked = {g: at for g, at in groups.items() if min(members[at].sum(), (~members[at]).sum()) >= LEAST}
     found = {
         name: MEASURES[gate](believed[at], members[at], limit=limit, confidence=confidence, tests=len(asked))
         for name, at in asked.items()
@@ -182,6 +184,8 @@ def membership(
     passed = told.high <= limit and enough
     failed = any(t.evidence and t.high > limit for t in found.values())
     reason = f"{worst}: {WORDS[gate].format(value=told.value, high=told.high)}; {CHANCE[gate]:g} is chance"
+    if len(asked) < len(groups):
+        reason += f"; groups too small to be attacked on their own: {len(groups) - len(asked)}"
     if failed:
         reason += ". The generator follows single units: use larger leaves, or more and smaller samples of units"
     elif not passed:
@@ -197,7 +201,8 @@ def _too_few(told: Told, held: int, held_units: int) -> str:
     """How many units would tell."""
     if not math.isfinite(told.needed) and held >= held_units:
         return "That is over the limit, though it may be chance: more held-back units would tell"
-    needed = max(held_units, math.ceil(held * max(1.0, told.needed / max(1, told.held))))
+    factor = told.needed / told.held if math.isfinite(told.needed) else 1.0
+    needed = max(held_units, math.ceil(held * max(1.0, factor)))
     return f"{held:,} held-back units are too few to tell; about {needed:,} are needed: hold back more of the units"
 
 

@@ -33,8 +33,8 @@ class Sides:
     """Rows of both sides with the unit of each.
 
     Attributes:
-        rows: learnt and held-back rows of the units that are attacked.
-        unit: which unit each row is of, shape (rows,), from 0.
+        rows: learnt and held-back rows of the units that are attacked, in an order that does not tell which.
+        unit: which unit each row is of, shape (rows,), from 0, ascending.
         members: whether each unit was learnt, shape (units,).
         names: the hash of each unit, shape (units,).
     """
@@ -68,13 +68,15 @@ def sides(
     back = _drawn(back, min(HELD, most // 2), rng)
     own = _drawn(own, min(UNITS, most) - len(back), rng)
     names = np.concatenate([own, back])
-    members = np.arange(len(names)) < len(own)
     per = max(1, most // max(1, len(names)))
     parts = [
         _taken(rows, of, chosen, per, rng) for rows, of, chosen in ((learnt, units, own), (holdout, held_units, back))
     ]
     unit = np.concatenate([parts[0][1], parts[1][1] + len(own)])
-    return Sides(pa.concat_tables([p[0] for p in parts]), unit, members, names)
+    order = np.argsort(names, kind="stable")[rng.permutation(len(names))]  # an order that knows no side
+    place = np.argsort(order)[unit]
+    rows = pa.concat_tables([p[0] for p in parts]).take(pa.array(np.argsort(place, kind="stable")))
+    return Sides(rows, np.sort(place), order < len(own), names[order])
 
 
 def _drawn(names: Hashes, most: int, rng: np.random.Generator) -> Hashes:

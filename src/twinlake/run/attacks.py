@@ -21,7 +21,6 @@ from twinlake.tables import Tables
 from twinlake.verdict import Verdict
 
 GATES = (copying.GATE, *membership.MEASURES, inference.GATE)
-LEAST = 10  # units of either side without which no attack can be mounted
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +98,7 @@ class Attacks:
         if _same(self.real[self.name], self.holdout[self.name], table):
             return partial(_impossible, table.name, "the learnt rows are the rows held back")
         held, mine = self._sides.held, len(self._sides.members) - self._sides.held
-        if min(held, mine) < LEAST:
+        if min(held, mine) < membership.LEAST:
             return partial(_too_few, table.name, n, held, self.privacy.holdout_units)
         return None
 
@@ -108,7 +107,7 @@ class Attacks:
         """The three sides with what each unit's children look like; None where the table is no root with children."""
         if self.unit != self.name or not children(self.real.schema, self.name):
             return None
-        frequent = frequent_labels(self.real, self.name)
+        frequent = frequent_labels([self.real, self.holdout], self.name)
         learnt, added = embed(self.real, self.name, frequent)
         return learnt, embed(self.holdout, self.name, frequent)[0], embed(self.synthetic, self.name, frequent)[0], added
 
