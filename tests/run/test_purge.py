@@ -84,8 +84,9 @@ def test_purging_all_leaves_no_real_row_and_the_next_run_goes_on(tmp_path):
     assert run(job(layout), date="2025-01-02").release
     made = Record.load(layout, "clinic", "2025-01-02")
     purge(layout, "clinic", keep_days=30, everything=True)
-    left = [p for p in layout.own_vault("clinic").rglob("*") if p.suffix in (".parquet", ".npz")]
-    assert left == []
+    own = layout.own_vault("clinic")
+    left = {p.relative_to(own).parts[0] for p in own.rglob("*") if p.suffix in (".parquet", ".npz")}
+    assert left <= {"ledger"}  # keyed hashes of units, which releases to come are compared with
     with pytest.raises(DataError, match=r"clinic: the real rows of that run are no longer in the vault\. Run again"):
         open_extract(job(layout), made.need("extract"))
     assert run(job(layout), date="2025-01-02").title == "nothing changed since 2025-01-02"
