@@ -145,7 +145,7 @@ def test_an_empty_lake_says_what_to_do(tmp_path):
     assert "no releases yet" in call("releases", at=layout.root).output
 
 
-def test_init_drafts_a_project_that_is_ready_to_run(tmp_path):
+def test_init_drafts_a_project_that_is_ready_to_run_once_it_is_said_what_is_public(tmp_path):
     write_duckdb(tmp_path / "clinic.duckdb", clinic(3000))
     told = call("init", "duckdb:///clinic.duckdb", at=tmp_path)
     assert told.exit_code == 0, told.output
@@ -153,6 +153,11 @@ def test_init_drafts_a_project_that_is_ready_to_run(tmp_path):
     assert "small tables, public if they are lookup lists anyone may see: wards" in told.output
     text = (tmp_path / "pipelines" / "clinic.yaml").read_text()
     assert "unit: subjects" in text
+    assert "subjects from wards, whose rows would be nobody's" in " ".join(
+        call("check", "clinic", at=tmp_path).output.split()
+    )
+    decided = text.replace("wards: {key: [ward, site]}", "wards: {key: [ward, site], public: true}")
+    (tmp_path / "pipelines" / "clinic.yaml").write_text(decided)
     assert call("check", "clinic", at=tmp_path).exit_code == 0
     assert "there is a pipeline clinic already" in call("init", "duckdb:///clinic.duckdb", at=tmp_path).output
     suites = [json.loads(f.read_text()) for f in (tmp_path / "expectations" / "clinic").glob("*.json")]

@@ -110,12 +110,20 @@ def test_a_circle_without_null_is_named_the_way_it_refers():
 
 
 def test_a_unit_that_no_table_leads_to_is_told():
-    (said,) = told(unit="subjects", tables={"visits": {"references": ["ward, site -> wards"]}})
+    apart = {"references": ["ward, site -> wards"]}
+    (said,) = told(unit="subjects", tables={"visits": apart})
     assert said.startswith(
-        "clinic.yaml, unit: no reference leads from another table to subjects, so rows of visits are nobody's; "
+        "clinic.yaml, unit: no reference leads to subjects from visits, whose rows would be nobody's and never attacked"
     )
+    assert told(unit="subjects", tables={"visits": {**apart, "public": True}}) == []
     (said,) = told(unit="wards")
     assert said.startswith("clinic.yaml, unit: wards is public, so its rows are nobody's.")
+
+
+def test_a_table_that_the_unit_does_not_reach_is_told_though_it_reaches_others():
+    (said,) = told(unit="subjects", tables={"wards": {}})
+    assert "no reference leads to subjects from wards, whose rows" in said
+    assert said.endswith("write public: true where rows tell of nobody, or leave unit out.")
 
 
 def test_how_orphans_are_handled_is_said_for_all_or_by_reference():

@@ -100,11 +100,11 @@ def _of_unit(pipeline: Pipeline, schema: Schema) -> Iterator[TwinlakeError]:
         )
         return
     reached = unit_tables(schema, unit)
-    others = [t.name for t in schema if t.name != unit and not t.public]
-    if others and not reached.keys() & set(others):
+    others = [t.name for t in schema if not t.public and t.name not in reached]
+    if others:  # what is nobody's is neither held back nor attacked, so the file has to say that it is
         yield TwinlakeError(
-            f"no reference leads from another table to {unit}, so rows of {listed(others)} are nobody's",
+            f"no reference leads to {unit} from {listed(others)}, whose rows would be nobody's and never attacked",
             where=where,
-            allowed=f"tables that hold rows of the same people refer to {unit}, or to one that does",
-            fix="Name these references under tables:, or leave unit out",
+            allowed=f"tables that hold rows of the same people refer to {unit}, or to one that does; others are public",
+            fix="Name these references under tables:, write public: true where rows tell of nobody, or leave unit out",
         )

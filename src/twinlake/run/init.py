@@ -28,7 +28,7 @@ from twinlake.storage.layout import Layout
 from twinlake.storage.tracked import refuse_tracked
 from twinlake.storage.versions import add_pipeline
 from twinlake.tables import Tables
-from twinlake.units import assign_units
+from twinlake.units import assign_units, unit_tables
 
 LOOKED_AT = 5_000  # values of a column that are looked at to tell whether it is personal
 
@@ -65,7 +65,7 @@ def init(url: str, name: str, *, layout: Layout, progress: Progress | None = Non
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(_text(url, name, filled, personal, rows, unit, empty, skipped), encoding="utf-8")
     named = tuple(f"{write_column(t, c)} ({p})" for (t, c), p in personal.items())
-    return Draft(file, suites, named, _hints(url, name, rows, unit))
+    return Draft(file, suites, named, _hints(url, name, rows, filled, unit))
 
 
 def _filled(url: str) -> str:
@@ -136,12 +136,15 @@ def _write_suite(layout: Layout, name: str, table: Table, tables: Tables, units:
     return file
 
 
-def _hints(url: str, name: str, rows: Mapping[str, int], unit: str | None) -> tuple[str, ...]:
+def _hints(url: str, name: str, rows: Mapping[str, int], schema: Schema, unit: str | None) -> tuple[str, ...]:
     small = [t for t, n in rows.items() if n < SMALL]
+    reached = unit_tables(schema, unit)
+    lost = [t for t in rows if t not in reached and t not in small]
     variable, asked = password_variable(name), without_password(url, name) != url
     return (
         *((f"set the password: export {variable}=...",) if asked and variable not in os.environ else ()),
         *((f"small tables, public if they are lookup lists anyone may see: {', '.join(small)}",) if small else ()),
+        *((f"tables that {unit} does not reach, public or in need of a reference: {', '.join(lost)}",) if lost else ()),
         *(("unit: name the table whose rows are people, if one is",) if unit is None and len(rows) > 1 else ()),
     )
 
