@@ -10,6 +10,7 @@ from twinlake.progress import Progress
 from twinlake.run.attempts import attempt_of, evidence, note_attempt
 from twinlake.run.extract import Extract, open_extract
 from twinlake.run.gates import REAL_GATES, Case, gate_names, judge_table
+from twinlake.run.history import Past
 from twinlake.run.job import Job
 from twinlake.run.pages import keep_page
 from twinlake.run.policy import policy_hash, suites_hash
@@ -115,4 +116,5 @@ def _case(job: Job, extract: Extract, record: Record, attempt: int) -> Case:
         seed=job.seed("gates"),
         report=lambda error: keep(job.layout, job.name, error),
         attempt=attempt,
+        history=Past(job, record).of,
     )
