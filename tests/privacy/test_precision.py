@@ -23,6 +23,7 @@ PLAIN = {
     "years": pa.array(RNG.integers(18, 90, 1250)),
     "weights": pa.array(RNG.integers(10**4, 10**6, 1250)),
     "days": pa.array(RNG.integers(0, 20_000, 1250), pa.int32()).cast(pa.date32()),
+    "every minute, in nanoseconds": pa.array(RNG.permutation(1250) * 60 * 10**9, pa.timestamp("ns")),
     "nothing": pa.nulls(1250, pa.float64()),
 }
 

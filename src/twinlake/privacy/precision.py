@@ -1,6 +1,7 @@
 """Quantities written so precisely that chance brings about no value twice: one that comes back was copied."""
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,12 +40,19 @@ def _coarse(cells: pa.ChunkedArray) -> Hashes:
     if pa.types.is_decimal(plain.type):
         plain = pc.multiply(plain.cast(pa.float64()), float(10**plain.type.scale)).cast(pa.int64(), safe=False)
     if pa.types.is_integer(plain.type):
-        return mix((np.asarray(plain.cast(pa.int64(), safe=False)) // COARSER).view(np.uint64))
+        return _in_steps(np.asarray(plain.cast(pa.int64(), safe=False)))
     values = np.asarray(plain.cast(pa.float64()), dtype=np.float64)
     for decimals in range(_DECIMALS + 1):
         steps = values * 10.0**decimals
         if np.allclose(steps, np.round(steps), rtol=1e-12, atol=1e-6):
-            return mix((np.round(steps).astype(np.int64) // COARSER).view(np.uint64))
+            return _in_steps(np.round(steps).astype(np.int64))
     exponent = np.floor(np.log10(np.abs(values), out=np.zeros(len(values)), where=values != 0))
     unit = 10.0 ** (exponent - _DIGITS + 1 + np.log10(COARSER))
     return hash_values(pa.array(np.round(values / unit) * unit))
+
+
+def _in_steps(values: npt.NDArray[np.int64]) -> Hashes:
+    """A hash of each value in thousands of the step between all of them, which may be coarser than their type is."""
+    above = (values - values.min()).view(np.uint64)
+    step = max(1, int(np.gcd.reduce(above)))
+    return mix(above // np.uint64(step) // np.uint64(COARSER))
