@@ -50,7 +50,7 @@ def project(root: Path, *statements: str, pipeline: str = DRAFT, suites: tuple[s
 def nothing_is_left(layout: Layout) -> bool:
     """Whether neither the lake, nor staging, nor the vault's scratch holds anything."""
     places = (layout.lake, layout.root / "data" / "staging", layout.own_vault("p") / "scratch")
-    return not any(p.is_file() for place in places for p in place.rglob("*"))
+    return not any(p.is_file() and p.name[0] != "." for place in places for p in place.rglob("*"))
 
 
 @pytest.mark.parametrize(
