@@ -1,0 +1,81 @@
+"""The compiled loops over pairs of rows give what the ones in numpy give."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from dealt import cells, dealt, learnt, people, with_copies
+
+from twinlake.privacy import pairs, plain
+
+UNITS = dealt(120, 0, rows=3)
+TWIN = with_copies(people(250, 1), learnt(UNITS, 4))
+KNOWN, TWINS = cells(UNITS, TWIN)
+RADII = plain.among(KNOWN, UNITS.unit, np.array([5, 20]))[0]
+
+pytestmark = pytest.mark.skipif(not pairs.COMPILED, reason="there is no numba here")
+
+
+def same(found, expected) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_world_has_what_could_differ():
+    assert UNITS.rows["income"].null_count
+    assert UNITS.rows["region"].null_count
+    assert KNOWN.cells.codes.shape[1] == KNOWN.cells.ranks.shape[1] == 3
+    assert (KNOWN.parents >= 0).any()
+    assert (np.bincount(UNITS.unit) == 3).all()
+
+
+def test_each_row_against_all_twins():
+    same(pairs.towards(KNOWN, TWINS, RADII), plain.towards(KNOWN, TWINS, RADII))
+
+
+def test_each_row_against_rows_of_other_units():
+    ks = np.array([1, 5, 20])
+    same(pairs.among(KNOWN, UNITS.unit, ks), plain.among(KNOWN, UNITS.unit, ks))
+
+
+def test_fewer_neighbours_than_are_asked_for_are_infinitely_far():
+    few = dealt(4, 2, rows=2)
+    known, _ = cells(few, TWIN)
+    found = pairs.among(known, few.unit, np.array([5, 20]))
+    same(found, plain.among(known, few.unit, np.array([5, 20])))
+    assert np.isfinite(found[0][:, 0]).all()
+    assert np.isinf(found[0][:, 1]).all()
+
+
+def test_the_unit_that_explains_each_twin():
+    found = pairs.owners(KNOWN, UNITS.unit, TWINS)
+    same(found, plain.owners(KNOWN, UNITS.unit, TWINS))
+    mine = np.flatnonzero(UNITS.members)[:4].repeat(3)
+    assert (UNITS.unit[found[0][:12]] == mine).all()  # copies are nearest to whom they are copied from
+    assert (found[1][:12] == 0).all()
+
+
+def test_rows_that_are_alike_explain_a_twin_equally():
+    rows = UNITS.rows.slice(0, 1)
+    both = dealt(2, 0)
+    twice = type(both)(pa.concat_tables([rows, rows]), both.unit, both.members, both.names)
+    known, twins = cells(twice, rows)
+    found = pairs.owners(known, twice.unit, twins)
+    same(found, plain.owners(known, twice.unit, twins))
+    assert found[1] == found[2]
+    assert found[4] == found[5]
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_coincidences_with_twins_and_with_other_units(most):
+    nobody = np.full(len(TWINS), -1)
+    for twins, unit in ((TWINS, nobody), (KNOWN.cells, UNITS.unit)):
+        found = pairs.coincide(KNOWN, UNITS.unit, twins, unit, most)
+        expected = plain.coincide(KNOWN, UNITS.unit, twins, unit, most)
+        np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_twin_that_is_nearest_in_all_other_columns():
+    same([pairs.without_each(KNOWN.cells, TWINS)], [plain.without_each(KNOWN.cells, TWINS)])
