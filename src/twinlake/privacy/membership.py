@@ -135,8 +135,8 @@ def epsilon(
     size = min(len(own), len(back))
     own = own[np.linspace(0, len(own) - 1, size).astype(np.intp)]  # spread evenly over an order that says nothing
     back = back[:size]
-    right = np.concatenate([own, back])[np.argsort(-believed[np.concatenate([own, back])], kind="stable")]
-    truth = members[right]
+    asked = np.sort(np.concatenate([own, back]))  # the units' own order, which knows no side, breaks ties
+    truth = members[asked[np.argsort(-believed[asked], kind="stable")]]
     cuts = [g for g in GUESSES if g <= size]
     best = 0.0
     for g in cuts:
