@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from twinlake.columns import is_quantity, numbers
-from twinlake.hashing import hash_values
+from twinlake.hashing import Hashes, hash_values
 from twinlake.joining import places
 from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import Tables
@@ -22,11 +21,11 @@ def children(schema: Schema, name: str) -> list[tuple[Table, Reference]]:
     return [(t, r) for t in schema if not t.public and t.name != name for r in t.references if r.table == name]
 
 
-def embed(tables: Tables, name: str, frequent: dict[str, pa.Array]) -> tuple[pa.Table, list[str]]:
+def embed(tables: Tables, name: str, frequent: dict[str, Hashes]) -> tuple[pa.Table, list[str]]:
     """Learnt columns of table `name` with aggregates of each child table, and the names of those.
 
-    Of each parent: how many children; of their quantities mean, least and largest; of their labels the share
-    of each frequent one. All float64, NaN where there are no children.
+    Of each parent, by each reference to it: how many children; of their quantities mean, least and largest; of their
+    labels the share of each frequent one. All float64, NaN where there are no children.
 
     Args:
         tables: all tables of one side.
@@ -39,14 +38,15 @@ def embed(tables: Tables, name: str, frequent: dict[str, pa.Array]) -> tuple[pa.
     for child, reference in children(schema, name):
         data = tables.columns(child.name, list(dict.fromkeys((*child.learnt, *reference.columns))))
         at = places(data.select(list(reference.columns)), rows.select(list(reference.to)), reference)
-        added |= _aggregated(data, child, at, rows.num_rows, frequent)
+        told = _aggregated(data, child, at, rows.num_rows, frequent)
+        added |= {f"{', '.join(reference.columns)} -> {what}": values for what, values in told.items()}
     for column, values in added.items():
         rows = rows.append_column(column, values)
     return rows, list(added)
 
 
-def frequent_labels(sides: Sequence[Tables], name: str) -> dict[str, pa.Array]:
-    """The most frequent labels of each label column of the children of table `name`, by `child.column`.
+def frequent_labels(sides: Sequence[Tables], name: str) -> dict[str, Hashes]:
+    """Hashes of the most frequent labels of each label column of the children of table `name`, by `child.column`.
 
     They are those of all sides together: which labels are told of must not depend on who was learnt.
     """
@@ -55,10 +55,8 @@ def frequent_labels(sides: Sequence[Tables], name: str) -> dict[str, pa.Array]:
         for column in child.learnt:
             if not is_quantity(child[column]):
                 values = pa.concat_tables([s.columns(child.name, [column]) for s in sides])[column]
-                counts = pc.value_counts(values.combine_chunks())
-                often, distinct = np.asarray(counts.field("counts")), counts.field("values")
-                order = np.lexsort((hash_values(distinct), -often))[:LABELS]
-                found[f"{child.name}.{column}"] = distinct.take(pa.array(order))
+                distinct, often = np.unique(hash_values(values), return_counts=True)
+                found[f"{child.name}.{column}"] = distinct[np.argsort(-often, kind="stable")[:LABELS]]
     return found
 
 
@@ -68,7 +66,7 @@ def _pointed(schema: Schema, name: str) -> Iterator[str]:
 
 
 def _aggregated(
-    data: pa.Table, child: Table, at: np.ndarray, parents: int, frequent: dict[str, pa.Array]
+    data: pa.Table, child: Table, at: np.ndarray, parents: int, frequent: dict[str, Hashes]
 ) -> dict[str, pa.Array]:
     own = data.filter(pa.array(at >= 0))
     of = at[at >= 0]
@@ -82,13 +80,13 @@ def _aggregated(
     return found
 
 
-def _of_column(values: pa.ChunkedArray, of: np.ndarray, frequent: pa.Array | None) -> Iterator[tuple[str, pd.Series]]:
+def _of_column(values: pa.ChunkedArray, of: np.ndarray, frequent: Hashes | None) -> Iterator[tuple[str, pd.Series]]:
     """Aggregates by parent, by name."""
     if frequent is None:
         grouped = pd.Series(numbers(values)).groupby(of)
         for what in OF_QUANTITY:
             yield what, grouped.agg(what)
         return
+    hashes = hash_values(values)
     for i, label in enumerate(frequent):
-        same = pc.fill_null(pc.equal(values, label), False) if label.is_valid else pc.is_null(values)
-        yield f"share {i}", pd.Series(np.asarray(same).astype(np.float64)).groupby(of).mean()
+        yield f"share {i}", pd.Series((hashes == label).astype(np.float64)).groupby(of).mean()

@@ -16,7 +16,7 @@ from twinlake.privacy.pool import Members
 DRAWS = 1_999
 LOOK = 399  # draws after which what is plainly no evidence is left alone
 PLAIN = 0.2
-CUTS = np.array([5, 7, 10, 14, 20, 30, 50, 80, 120, 200, 400, 800, 1_600, 3_200, 6_400, 12_800])
+CUTS = np.array([5, 7, 10, 14, 20, 30, 50, 80, 120, 200, 400])  # how far all units lean is for `membership` to say
 CELLS = 40_000_000  # labels at a time
 
 Statistics = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ def relabel(
 ) -> dict[str, float]:
     """The p-value of each family of scores: chance of so many learnt units among the highest, were labels dealt anew.
 
-    The statistic of a score is the largest, over the 5, 7, 10 ... highest units, of how many standard deviations
+    The statistic of a score is the largest, over the 5, 7, 10 ... 400 highest units, of how many standard deviations
     more of them were learnt than the coin gives; a family's is the largest of its scores'. One deal of labels serves
     all families, and choosing the largest is part of what is dealt anew, so each p-value is exact (Phipson and Smyth
     2010: the real labels count as one of the deals). Ties are broken by a coin.

@@ -31,14 +31,12 @@ PRIVACY_LIMITS: Mapping[str, tuple[float, float, float]] = {  # by recipient, in
     "shadow": (0.6, 0.6, 0.6),
     "holdout_units": (500, 300, 100),
 }
-CHANCE = 0.5  # share of rows that are closer to learnt than to held-back ones where nothing was copied
 DEFAULT_LIMITS = {
     "column_shape": 0.95,
     "pair_trend": 0.92,
     "cardinality": 0.95,
     "parent_trend": 0.92,
     "sibling_trend": 0.92,
-    "closest_record": 0.55,
 }
 
 
@@ -207,7 +205,6 @@ class PrivacyGates(Frozen):
         (), description="Columns (table.column) that nobody may infer: each is held to attribute_inference by itself"
     )
     subgroups: tuple[str, ...] = Field((), description="Columns (table.column) whose groups are attacked on their own")
-    closest_record: Limit = GateLimit(limit=DEFAULT_LIMITS["closest_record"])
     min_units: int = Field(10, ge=2, description="Values held by fewer privacy units never leave the vault")
     total_rows: float = Field(
         400, gt=0, description="Rows of a table that all releases together may hold, as a multiple of the source's"
@@ -221,13 +218,6 @@ class PrivacyGates(Frozen):
         if who not in RECIPIENTS:
             return data  # whoever validates the fields says so
         return {name: limits[RECIPIENTS.index(who)] for name, limits in PRIVACY_LIMITS.items()} | data
-
-    @field_validator("closest_record")
-    @classmethod
-    def _above_chance(cls, value: GateLimit) -> GateLimit:
-        if value.limit <= CHANCE:
-            raise ValueError(f"the limit is {value.limit}; allowed is above 0.5, which is chance")
-        return value
 
 
 class Gates(Frozen):

@@ -172,7 +172,9 @@ def judge_table(case: Case, name: str, units: Units, *, skip: Collection[str] = 
         "cardinality": lambda: related(cardinality, gates.fidelity.cardinality),
         "parent_trend": lambda: related(parent_trend, gates.fidelity.parent_trend),
         "sibling_trend": lambda: related(sibling_trend, gates.fidelity.sibling_trend, unit=case.unit),
-        "replay": lambda: replay(*three, name, units=units[name], k=gates.privacy.min_units),
+        "replay": lambda: replay(
+            *three, name, units=units[name], held_units=case.databases.units[name], k=gates.privacy.min_units
+        ),
     }
     if (mine := units[name]) is not None:
         attacks = _attacks(case, name, mine)
