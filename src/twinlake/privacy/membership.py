@@ -99,7 +99,8 @@ def auc(believed: Floats, members: Members, *, limit: float, confidence: float, 
 def tpr(believed: Floats, members: Members, *, limit: float, confidence: float, tests: int) -> Told:
     """Share of learnt units found where 1 % of those held back are mistaken for learnt (Carlini et al., 2022).
 
-    The upper end is that of Clopper and Pearson (1934); what is beyond chance, exact.
+    The upper end is that of Clopper and Pearson (1934), which takes the threshold as given; what is beyond chance is
+    exact with any threshold.
     """
     from scipy.stats import beta, hypergeom
 
