@@ -30,6 +30,12 @@ def test_a_row_tells_value_interval_baseline_limit_and_rows() -> None:
     assert row.split() == ["✓", "column_shape", "0.970", "[0.960,", "0.980]", "0.991", "≥", "0.950", "9,768"]
 
 
+def test_of_an_attack_the_upper_end_is_told() -> None:
+    attack = verdict("membership", value=0.512, high=0.5311, baseline=0.5, limit=0.55, bound="at_most")
+    row = line(render_text([attack], title="adult"), "membership")
+    assert row.split() == ["✓", "membership", "0.512", "up", "to", "0.531", "0.500", "≤", "0.550", "9,768"]
+
+
 def test_marks_tell_apart_what_passes_warns_and_blocks() -> None:
     text = render_text([PASSED, FAILED, WARNED], title="adult")
     assert [line(text, g)[0] for g in ("column_shape", "pair_trend", "expectations_warning")] == ["✓", "✗", "!"]
