@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from twinlake.columns import is_quantity, measurable
 from twinlake.hashing import Hashes, mix
-from twinlake.privacy.holders import ABSENT, Hash, found, plain_hash, rare_anywhere, row_hash, value_hash
+from twinlake.privacy.holders import ABSENT, Hash, found, plain_hash, rare_anywhere, repeating, row_hash, value_hash
 from twinlake.privacy.precision import is_precise
 from twinlake.schema import Column, Kind, Schema, Table
 from twinlake.spelling import plain
@@ -68,16 +68,18 @@ def breaks(rules: Iterable[Forbidden], data: pa.Table) -> npt.NDArray[np.bool_]:
 
 def coincidence(learnt: pa.Table, holdout: pa.Table, table: Table) -> float:
     """The share of held-back rows that equal a learnt one."""
-    if not (table.learnt and holdout.num_rows):
+    columns = repeating(learnt, table)
+    if not (columns and holdout.num_rows):
         return 0.0
-    hashed = row_hash(table.learnt)
+    hashed = row_hash(columns)
     return float(np.isin(hashed(holdout), hashed(learnt)).mean())
 
 
 def _rows(learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes, *, k: int) -> Iterator[Forbidden]:
-    if table.learnt and coincidence(learnt, holdout, table) < RICH:
-        hashed = row_hash(table.learnt)
-        yield Forbidden("row of fewer than k units", table.learnt, hashed, rare(hashed(learnt), units, k=k))
+    columns = repeating(learnt, table)
+    if columns and coincidence(learnt, holdout, table) < RICH:
+        hashed = row_hash(columns)
+        yield Forbidden("row of fewer than k units", columns, hashed, rare(hashed(learnt), units, k=k))
 
 
 def _labels(learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes | None, *, k: int) -> Iterator[Forbidden]:

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from twinlake.columns import is_missing
+from twinlake.columns import is_missing, is_quantity
 from twinlake.hashing import Hashes, hash_rows, hash_values
+from twinlake.schema import Table
 from twinlake.spelling import plain
 from twinlake.types import ENUM
 from twinlake.units import Counts, rare
@@ -20,6 +21,17 @@ def rare_anywhere(learnt: Hashes, units: Hashes | None, holdout: Hashes, *, k: i
     """The hashes that fewer than `k` learnt units hold, or no learnt unit and fewer than `k` held-back rows; sorted."""
     unseen = holdout[~np.isin(holdout, learnt)]
     return np.asarray(np.union1d(rare(learnt, units, k=k), rare(unseen, None, k=k)), dtype=np.uint64)
+
+
+def repeating(data: pa.Table, table: Table) -> tuple[str, ...]:
+    """Learnt columns over which rows are compared: all but labels and text that are another in most rows.
+
+    A twin makes such values up, so a row that is copied but for them would equal none; text has rules of its own.
+    """
+    return tuple(
+        name for name in table.learnt
+        if is_quantity(table[name]) or 2 * len(np.unique(hash_values(data[name]))) <= max(50, data.num_rows)
+    )  # fmt: skip
 
 
 def row_hash(columns: tuple[str, ...]) -> Hash:

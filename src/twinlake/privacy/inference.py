@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from twinlake.columns import Codes, Floats, sampled
 from twinlake.privacy import pairs
-from twinlake.privacy.pool import Cells, Members, Sides, code
+from twinlake.privacy.pool import Cells, Members, Sides, code, compared
 from twinlake.privacy.relabel import holm
 from twinlake.verdict import Verdict
 
@@ -67,7 +67,8 @@ def attribute_inference(
     """
     one = _one_row_each(sides, rng)
     known, twins = code(one.rows, sampled(synthetic, TWINS, rng), quantities, others)
-    names = _order(one.rows, quantities, others)
+    labels, many = compared(one.rows, quantities, others)
+    names = [*labels, *many]
     truth, drawn = _bins(known.cells), _bins(twins)
     nearest = pairs.without_each(known.cells, twins)
     found = [_guessed(names[c], drawn[nearest[:, c], c] == truth[:, c], one.members) for c in range(len(names))]
@@ -133,14 +134,6 @@ def _one_row_each(sides: Sides, rng: np.random.Generator) -> Sides:
     order = np.lexsort((rng.random(len(sides.unit)), sides.unit))
     first = order[np.flatnonzero(np.diff(sides.unit[order], prepend=-1))]
     return Sides(sides.rows.take(pa.array(first)), np.arange(len(first)), sides.members, sides.names)
-
-
-def _order(rows: pa.Table, quantities: Sequence[str], others: Sequence[str]) -> list[str]:
-    """The columns as `code` lays them out: labels, quantities of few values, quantities."""
-    from twinlake.privacy.pool import compared
-
-    few, many = compared(rows, quantities)
-    return [*others, *few, *many]
 
 
 def _bins(cells: Cells) -> Codes:

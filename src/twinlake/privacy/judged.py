@@ -11,7 +11,7 @@ from twinlake.columns import is_quantity
 from twinlake.hashing import Hashes
 from twinlake.privacy.excess import Sides
 from twinlake.privacy.forbidden import RICH, coincidence
-from twinlake.privacy.holders import Hash, found, row_hash, value_hash
+from twinlake.privacy.holders import Hash, found, repeating, row_hash, value_hash
 from twinlake.schema import Table
 
 ALPHA = 0.01
@@ -36,8 +36,9 @@ def judged(learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes, hel
 
     What one real unit alone holds is looked at: what several hold is hit by chance more often, and hides copies.
     """
-    if table.learnt and coincidence(learnt, holdout, table) >= RICH:
-        yield _judged("rows that one unit holds", row_hash(table.learnt), learnt, holdout, units, held)
+    columns = repeating(learnt, table)
+    if columns and coincidence(learnt, holdout, table) >= RICH:
+        yield _judged("rows that one unit holds", row_hash(columns), learnt, holdout, units, held)
     for name in table.learnt:
         if is_quantity(table[name]) and not table[name].public:
             yield _judged(f"values that one unit holds: {name}", value_hash(name), learnt, holdout, units, held)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twinlake.columns import Codes, Floats, is_quantity, labels, numbers
-from twinlake.hashing import Hashes
+from twinlake.hashing import Hashes, hash_values
 from twinlake.schema import Table
 
 UNITS = 12_000  # attacked at most; those held back come first
@@ -136,13 +136,13 @@ def code(pool: pa.Table, synthetic: pa.Table, quantities: Sequence[str], others:
     from twinlake.privacy.likely import lifts, tree
 
     ranks, ties, codes, shares = [], [], [], []
-    few, many = compared(pool, quantities)
+    discrete, many = compared(pool, quantities, others)
     for name in many:
         values, twins = numbers(pool[name]), numbers(synthetic[name])
         scale = np.sort(values[~np.isnan(values)])
         ranks.append((_ranks(values, scale), _ranks(twins, scale)))
         ties.append(_ties(values, scale))
-    for name in (*others, *few):
+    for name in discrete:
         own, drawn = (c.astype(np.int32) for c in labels(pool[name], synthetic[name]))
         codes.append((own, drawn))
         shares.append((np.bincount(own + 1)[own + 1] / max(1, len(own))).astype(np.float32))
@@ -159,10 +159,14 @@ def code(pool: pa.Table, synthetic: pa.Table, quantities: Sequence[str], others:
     return known, second
 
 
-def compared(pool: pa.Table, quantities: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Quantities of at most 16 values, which are compared as labels; and the others."""
+def compared(pool: pa.Table, quantities: Sequence[str], others: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The columns as `code` lays them out: labels, quantities of at most 16 values among them, and quantities.
+
+    Labels that are another in most rows are left out: a twin makes such up, and copies of them have rules of their own.
+    """
     few = [n for n in quantities if len(pc.unique(pool[n])) <= FEW]
-    return few, [n for n in quantities if n not in few]
+    repeating = [n for n in others if 2 * len(np.unique(hash_values(pool[n]))) <= max(50, pool.num_rows)]
+    return [*repeating, *few], [n for n in quantities if n not in few]
 
 
 def learnt_columns(table: Table) -> tuple[list[str], list[str]]:
