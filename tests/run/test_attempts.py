@@ -165,7 +165,7 @@ def test_a_planted_leak_is_refused_the_second_attempt_is_released_and_all_of_it_
     assert outcome.release is not None
     shown = outcome.release.manifest.evidence
     assert shown is not None
-    assert (shown.attempt, shown.history, shown.recipient) == (2, "judged 2 times under 1 setting", "public")
+    assert (shown.attempt, shown.history, shown.recipient) == (2, "judged 2 times under 1 setting", "internal")
     assert "Snapshots of the same real rows were judged 2 times under 1 setting." in outcome.lines()
     text = (outcome.release.folder / "report.html").read_text(encoding="utf-8")
     assert "second attempt of its date" in text
