@@ -56,8 +56,14 @@ def test_columns_that_are_not_learnt_are_not_compared():
 
 
 def test_a_quantity_of_few_values_is_compared_as_a_label():
-    few, many = compared(people(500, 0), QUANTITIES)
-    assert (few, many) == (["rooms"], ["income", "weight", "age"])
+    labels, many = compared(people(500, 0), QUANTITIES, [])
+    assert (labels, many) == (["rooms"], ["income", "weight", "age"])
+
+
+def test_a_label_that_is_another_in_most_rows_is_not_compared():
+    rows = people(500, 0)
+    rows = rows.append_column("note", pa.array([f"seen {i}" for i in range(500)]))
+    assert compared(rows, [], ["note"]) == ([], [])
 
 
 def test_ranks_and_shares_are_those_of_the_pool_and_nulls_are_far_from_all():
