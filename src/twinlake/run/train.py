@@ -19,6 +19,13 @@ from twinlake.units import assign_units
 from twinlake.version import VERSION
 
 
+FOR_ANYONE = {"forest": {"min_leaf": 60, "smoothing": 20}}
+"""Settings of a generator where anyone may read the release and the pipeline file does not say otherwise.
+
+At its own defaults `forest` follows people a little too closely for strangers: see docs/decisions/privacy-gates.md.
+"""
+
+
 def train(job: Job, record: Record, *, retrain: bool = True, progress: Progress | None = None) -> Record:
     """Learn a model, or keep the one learnt from the same rows with the same settings.
 
@@ -82,6 +89,7 @@ def model_settings(job: Job, extract: Extract) -> str:
         "generators": [None if c is None else c.model_dump(mode="json") for c in choices],
         "locale": job.pipeline.snapshot.locale,
         "min_units": job.pipeline.gates.privacy.min_units,
+        "recipient": job.pipeline.gates.privacy.recipient,
         "schema": extract.schema.to_json(),
         "seed": job.seed("train"),
         "split": [job.pipeline.unit, job.pipeline.holdout, job.seed("split")],
@@ -98,7 +106,8 @@ def newest_model(job: Job, settings: str) -> str | None:
 
 def _table_generator(job: Job, choice: OwnGenerator) -> TableGenerator:
     try:
-        k = job.pipeline.gates.privacy.min_units
-        return table_generator(choice.name, k=k, **choice.settings)
+        privacy = job.pipeline.gates.privacy
+        careful = FOR_ANYONE.get(choice.name, {}) if privacy.recipient == "public" else {}
+        return table_generator(choice.name, k=privacy.min_units, **{**careful, **choice.settings})
     except GeneratorError as error:
         raise GeneratorError(error.what, where=f"{job.name}.yaml", allowed=error.allowed, fix=error.fix) from None
