@@ -18,7 +18,6 @@ from twinlake.tables import canonical
 from twinlake.units import assign_units
 from twinlake.version import VERSION
 
-
 FOR_ANYONE = {"forest": {"min_leaf": 60, "smoothing": 20}}
 """Settings of a generator where anyone may read the release and the pipeline file does not say otherwise.
 
