@@ -131,21 +131,38 @@ def common(table: Table, retained: tuple[Earlier, ...]) -> Table:
 
 
 def _beside(real: Real, came: Hashes, gone: Gone | None, rng: np.random.Generator) -> tuple[Real, Hashes]:
-    """Rows of units that came, of those that are gone under names of their own, and of a few others."""
-    names = np.union1d(real.units, real.held_units)
-    others = rng.choice(names, min(len(names), UNITS // 2), replace=False)
-    chosen = np.union1d(came, others)
+    """Rows of units that came, of those that are gone under names of their own, and of a few others.
+
+    Who changed is there twice, much alike, and has to be: were one of the two drawn and the other not, and more often
+    so on one side than on the other, how lonely a unit is would tell its side.
+    """
+    if gone is not None and gone.learnt.schema != real.learnt.schema:
+        gone = None
+    mine, theirs = np.unique(real.units), np.unique(real.held_units)
+    moved, held_moved = mine[np.isin(mine, came)], theirs[np.isin(theirs, came)]
+    if gone is not None:
+        moved, held_moved = np.union1d(moved, gone.units), np.union1d(held_moved, gone.held_units)
+    others = _thinned(np.setdiff1d(mine, moved), np.setdiff1d(theirs, held_moved), UNITS // 4, rng)
+    chosen = np.union1d(others, _thinned(moved, held_moved, 3 * UNITS // 8, rng))
     found = real.of(np.isin(real.units, chosen), np.isin(real.held_units, chosen))
-    if gone is None or gone.learnt.schema != found.learnt.schema:
+    if gone is None:
         return found, np.empty(0, np.uint64)
-    mine, theirs = mix(gone.units ^ _GONE), mix(gone.held_units ^ _GONE)
+    own, back = np.isin(gone.units, chosen), np.isin(gone.held_units, chosen)
+    names, held_names = mix(gone.units[own] ^ _GONE), mix(gone.held_units[back] ^ _GONE)
     whole = Real(
-        pa.concat_tables([found.learnt, gone.learnt]),
-        pa.concat_tables([found.holdout, gone.holdout]),
-        np.concatenate([found.units, mine]),
-        np.concatenate([found.held_units, theirs]),
+        pa.concat_tables([found.learnt, gone.learnt.filter(pa.array(own))]),
+        pa.concat_tables([found.holdout, gone.holdout.filter(pa.array(back))]),
+        np.concatenate([found.units, names]),
+        np.concatenate([found.held_units, held_names]),
     )
-    return whole, np.union1d(mine, theirs)
+    return whole, np.union1d(names, held_names)
+
+
+def _thinned(mine: Hashes, theirs: Hashes, most: int, rng: np.random.Generator) -> Hashes:
+    """So many units of both sides at most, at most half of them held back."""
+    back = theirs if len(theirs) <= most // 2 else rng.choice(theirs, most // 2, replace=False)
+    room = most - len(back)
+    return np.concatenate([mine if len(mine) <= room else rng.choice(mine, room, replace=False), back])
 
 
 def _attacked(pool: Sides, release: Tables, table: Table, rows: int, rng: np.random.Generator) -> Closeness:
