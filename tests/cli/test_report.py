@@ -34,7 +34,7 @@ def test_a_run_says_how_often_snapshots_of_these_rows_were_judged(served):
 
 def test_a_report_claims_what_was_passed_and_names_what_was_not_tested(served):
     told = call(served[0], "report", "clinic").output
-    assert "Passed the policy for PUBLIC recipients." in told
+    assert "Passed the policy for INTERNAL recipients." in told
     assert "Not tested:" in told
 
 
