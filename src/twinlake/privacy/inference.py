@@ -71,8 +71,9 @@ def attribute_inference(
     names = [*labels, *many]
     truth, drawn = _bins(known.cells), _bins(twins)
     nearest = pairs.without_each(known.cells, twins)
-    found = [_guessed(names[c], drawn[nearest[:, c], c] == truth[:, c], one.members) for c in range(len(names))]
-    if trees and len(names) > 1:
+    several = range(len(names)) if len(names) > 1 else ()  # one column alone is inferred from nothing
+    found = [_guessed(names[c], drawn[nearest[:, c], c] == truth[:, c], one.members) for c in several]
+    if trees and several:
         chosen = sorted(range(len(names)), key=lambda c: (names[c] not in secrets, c))[:TREES]
         found += [_guessed(names[c], _by_trees(truth, drawn, c, rng) == truth[:, c], one.members) for c in chosen]
     open_ = [g for g in found if 0 < g.right.mean() < KNOWN]
