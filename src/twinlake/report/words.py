@@ -55,7 +55,7 @@ def bounded(verdict: Verdict) -> str:
 
 def interval(verdict: Verdict) -> str:
     """`[0.979, 0.985]`, `up to 0.985` where only that end is known, or an empty text where the measure is exact."""
-    if verdict.low is None and verdict.high is not None:
+    if verdict.low is None and verdict.high not in (None, verdict.value):
         return f"up to {measure(verdict.high)}"
     if verdict.low is None or verdict.high is None or verdict.low == verdict.high:
         return ""
