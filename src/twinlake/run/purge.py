@@ -62,9 +62,7 @@ def usual_days(layout: Layout, pipeline: str) -> int:
     return (read_pipeline(file, environment=False).vault if file.exists() else VaultChoice()).keep_days
 
 
-def outdated(
-    layout: Layout, pipeline: str, *, keep_days: int, everything: bool = False, alone: bool = False
-) -> Purged:
+def outdated(layout: Layout, pipeline: str, *, keep_days: int, everything: bool = False, alone: bool = False) -> Purged:
     """As `purge`, for whoever holds the pipeline; left-overs of the moment go at any age where nothing else runs."""
     kept = frozenset[str]() if everything else needed(layout, pipeline)
     now, gone = time.time(), dict[str, int]()
