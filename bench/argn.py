@@ -15,7 +15,7 @@ from bench.work import Task, folder_bytes, main, speed, timed
 def work(task: Task) -> dict[str, Any]:
     """Learn, draw, and tell what it cost. Defaults, but for the device, the time, and rare values that may be shown."""
     import torch
-    from mostlyai.engine import TabularARGN  # type: ignore[import-not-found]  # not in our environment
+    from mostlyai.engine import TabularARGN  # not in our environment
 
     torch.set_num_threads(task.cores)
     learnt = pq.read_table(task.learnt)
