@@ -69,12 +69,12 @@ def test_neither_a_release_nor_the_vault_nor_dagster_holds_it(postgres: Postgres
     layout = make_project(tmp_path / "p")
     postgres.create("clinic_password")
     postgres.execute(
-        "DROP ROLE IF EXISTS reader", f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'",
+        "DROP ROLE IF EXISTS borrower", f"CREATE ROLE borrower LOGIN PASSWORD '{PASSWORD}'",
         "CREATE TABLE subjects AS SELECT i AS id, i % 7 AS site, (i * 37 % 101) / 2.0 AS weight "
         "FROM generate_series(1, 3000) AS t (i)", "ALTER TABLE subjects ADD PRIMARY KEY (id)",
-        "GRANT SELECT ON subjects TO reader", database="clinic_password",
+        "GRANT SELECT ON subjects TO borrower", database="clinic_password",
     )  # fmt: skip
-    url = postgres.url("clinic_password", user="reader", password=PASSWORD)
+    url = postgres.url("clinic_password", user="borrower", password=PASSWORD)
     own = layout.pipeline_file("clinic")
     loose = "gates: {fidelity: {column_shape: 0.5, pair_trend: 0.5}, privacy: {copying: 0.000001, holdout_units: 20}}"
     own.write_text(f"source: {url}\ntables: {{subjects: {{key: id}}}}\ngenerator: {{name: marginals}}\n{loose}\n")
