@@ -4,7 +4,7 @@ import pytest
 from dealt import LABELS, QUANTITIES, dealt, learnt, people, with_copies
 
 from twinlake.privacy.closeness import FAMILIES, Closeness, closeness
-from twinlake.privacy.copying import SINGLE, copying
+from twinlake.privacy.copying import ORDER, SHARES, SINGLE, copying
 from twinlake.random import stream
 
 
@@ -12,8 +12,8 @@ def view(side, twin) -> Closeness:
     return closeness(side, twin, QUANTITIES, LABELS, rng=stream(0, "closeness"))
 
 
-def judged(*views: Closeness, tables=1, held_units=100):
-    return copying(views, "people", limit=0.01, tables=tables, held_units=held_units, n=600, seed=0)
+def judged(*views: Closeness, tables=1, held_units=100, order=1.0):
+    return copying(views, "people", order=order, limit=0.01, tables=tables, held_units=held_units, n=600, seed=0)
 
 
 SIDE = dealt(600, 0)
@@ -23,7 +23,8 @@ CLEAN, COPIED = view(SIDE, people(600, 1)), view(SIDE, with_copies(people(600, 1
 def test_a_twin_that_copies_nobody_passes():
     verdict = judged(CLEAN)
     assert verdict.passed, verdict.reason
-    assert set(verdict.parts) == {*FAMILIES, SINGLE}
+    assert set(verdict.parts) == {*FAMILIES, SINGLE, ORDER} == set(SHARES)
+    assert sum(SHARES.values()) == pytest.approx(1)
     assert verdict.value == min(verdict.parts.values())
 
 
@@ -41,6 +42,13 @@ def test_one_record_alone_fails():
     assert verdict.reason.startswith("copies of learnt units are in the twin (single record: ")
 
 
+def test_an_order_that_follows_the_learnt_rows_fails_and_it_is_said_so():
+    verdict = judged(CLEAN, order=1e-5)
+    assert not verdict.passed
+    assert verdict.reason.startswith("the twin's rows or keys are in the order of the learnt rows they are like (order")
+    assert verdict.reason.endswith("Shuffle rows and keys")
+
+
 def test_a_whole_unit_that_is_copied_is_found_though_its_rows_are_not():
     assert judged(CLEAN).passed
     assert not judged(CLEAN, COPIED).passed
@@ -56,7 +64,7 @@ def test_too_few_held_back_units_are_inconclusive_and_it_is_said_how_many_are_ne
 @pytest.mark.parametrize("tables", [1, 5])
 def test_a_chance_counts_for_as_many_tables_as_there_are(tables):
     one, many = judged(CLEAN).parts[SINGLE], judged(CLEAN, tables=tables).parts[SINGLE]
-    assert many == min(1.0, one * tables)
+    assert many == pytest.approx(min(1.0, one * tables))
     assert not judged(COPIED, tables=tables).passed
 
 

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 from dealt import LABELS, PEOPLE, QUANTITIES, cells, dealt, people
 
-from twinlake.privacy.pool import HELD, MISSING, UNITS, code, compared, learnt_columns, sides
+from twinlake.privacy.pool import HELD, ROWS, MISSING, UNITS, code, compared, learnt_columns, sides
 from twinlake.random import stream
 
 
-def drawn(learnt, units, holdout, held_units, *, most=16_000, seed=0):
+def drawn(learnt, units, holdout, held_units, *, most=ROWS, seed=0):
     return sides(
         learnt, holdout, units=units.astype(np.uint64), held_units=held_units.astype(np.uint64),
         rng=stream(seed, "sides"), most=most,

@@ -78,3 +78,9 @@ def test_chances_are_corrected_for_how_many_there_are():
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
     assert holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
     assert holm({}) == {}
+
+
+def test_a_test_with_a_larger_share_of_the_significance_is_corrected_less():
+    found = holm({"a": 0.01, "b": 0.01, "c": 0.5}, {"a": 6, "b": 3, "c": 1})
+    assert found == pytest.approx({"a": 0.01 * 10 / 6, "b": 0.01 * 10 / 6, "c": 0.5})  # a step never leads back
+    assert holm({"a": 0.01, "b": 0.02}, {"a": 1, "b": 1}) == holm({"a": 0.01, "b": 0.02})

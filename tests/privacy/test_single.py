@@ -9,7 +9,7 @@ from twinlake.privacy.single import single
 
 def chance(side, twin) -> float:
     known, twins = cells(side, twin)
-    return single(known, side.unit, twins, side.members)
+    return single(known, side.unit, twins, side.members, np.arange(len(side.unit)))
 
 
 def outlier(side, *, member: bool):
@@ -53,4 +53,4 @@ def test_rows_that_repeat_among_the_real_prove_nothing():
     common = people(10, 7)  # ten rows that everybody has
     rows = common.take(np.arange(300) % 10)
     known, twins = cells(type(side)(rows, side.unit, side.members, side.names), rows)
-    assert single(known, side.unit, twins, side.members) > 0.05
+    assert single(known, side.unit, twins, side.members, np.arange(300)) > 0.05

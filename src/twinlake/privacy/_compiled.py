@@ -69,7 +69,7 @@ def towards(ranks, ties, codes, shares, lifts, parents, to_ranks, to_codes, radi
 
 
 @numba.njit(parallel=True, cache=True)
-def among(ranks, ties, codes, shares, lifts, parents, unit, ks):
+def among(ranks, ties, codes, shares, lifts, parents, unit, reference, ks):
     """See `plain.among`."""
     rows, most = len(ranks), ks[-1]
     distances, chance = np.empty((rows, len(ks)), np.float32), np.empty(rows)
@@ -77,7 +77,7 @@ def among(ranks, ties, codes, shares, lifts, parents, unit, ks):
         best = np.full(most, np.inf, np.float32)  # ascending
         least = 1.0
         same = np.empty(len(parents), np.bool_)
-        for j in range(rows):
+        for j in reference:
             if unit[i] == unit[j]:
                 continue
             d = _apart(ranks[i], codes[i], ranks[j], codes[j])
@@ -95,35 +95,46 @@ def among(ranks, ties, codes, shares, lifts, parents, unit, ks):
     return distances, chance
 
 
+@numba.njit(inline="always")
+def _lead(value, i, unit, at, best):
+    """Keep the smallest two of different units in `best`, and where the first is."""
+    if value < best[0]:
+        if at >= 0 and unit[i] != unit[at]:
+            best[1] = best[0]
+        best[0] = value
+        return i
+    if value < best[1] and unit[i] != unit[at]:
+        best[1] = value
+    return at
+
+
 @numba.njit(parallel=True, cache=True)
-def owners(ranks, ties, codes, shares, lifts, parents, unit, to_ranks, to_codes):
+def owners(ranks, ties, codes, shares, lifts, parents, weights, unit, to_ranks, to_codes):
     """See `plain.owners`."""
-    rows = len(to_ranks)
-    nearest, likest = np.empty(rows, np.int64), np.empty(rows, np.int64)
-    d1, d2 = np.empty(rows, np.float32), np.empty(rows, np.float32)
-    p1, p2 = np.empty(rows), np.empty(rows)
+    rows, labels = len(to_ranks), codes.shape[1]
+    places, found = np.full((3, rows), -1, np.int64), np.empty((3, rows, 2))
     for j in numba.prange(rows):
-        a, b, at = np.float32(np.inf), np.float32(np.inf), -1
-        c, e, best = 2.0, 2.0, -1
+        best = np.full((3, 2), np.inf)
+        best[2] = 2.0
+        at, rooted_at, likest = -1, -1, -1
         same = np.empty(len(parents), np.bool_)
         for i in range(len(ranks)):
-            d = _apart(ranks[i], codes[i], to_ranks[j], to_codes[j])
-            if d < a:
-                if at >= 0 and unit[i] != unit[at]:
-                    b = a
-                a, at = d, i
-            elif d < b and unit[i] != unit[at]:
-                b = d
+            apart, rooted = np.float32(0), np.float32(0)
+            for c in range(labels):
+                if codes[i, c] != to_codes[j, c]:
+                    apart += weights[c]
+            rooted = apart
+            for c in range(ranks.shape[1]):
+                step = min(np.float32(1), abs(ranks[i, c] - to_ranks[j, c]))
+                apart += step
+                rooted += np.sqrt(step)
             p, _ = _chance(ranks[i], ties[i], codes[i], shares[i], lifts[i], parents, to_ranks[j], to_codes[j], same)
-            if p < c:
-                if best >= 0 and unit[i] != unit[best]:
-                    e = c
-                c, best = p, i
-            elif p < e and unit[i] != unit[best]:
-                e = p
-        nearest[j], d1[j], d2[j] = at, a, b
-        likest[j], p1[j], p2[j] = best, c, e
-    return nearest, d1, d2, likest, p1, p2
+            at = _lead(apart, i, unit, at, best[0])
+            rooted_at = _lead(rooted, i, unit, rooted_at, best[1])
+            likest = _lead(p, i, unit, likest, best[2])
+        places[0, j], places[1, j], places[2, j] = at, rooted_at, likest
+        found[:, j] = best
+    return places, found
 
 
 @numba.njit(parallel=True, cache=True)

@@ -1,8 +1,9 @@
-"""How much each unit of the pool looks as if it had been learnt: scores of four attacks, made without the labels.
+"""How much each unit of the pool looks as if it had been learnt: scores of five attacks, made without the labels.
 
 near copy          the twins to which this unit is the nearest of all real ones, by how far the second nearest is off
 record to twin     how near the nearest twin is for a record in so sparse a place, and how many twins crowd around it
 shared cells       how unlikely it is that a twin has these cells in common with it by chance
+single values      how unlikely it is that twins have these very values, each by itself: see `values`
 single record      the same, for judging the one record that stands out most: see `single`
 
 A unit of several rows scores by its highest row and by the mean of its rows.
@@ -16,14 +17,16 @@ import pyarrow as pa
 
 from twinlake.columns import Codes, Floats, sampled
 from twinlake.privacy import pairs
-from twinlake.privacy.pool import Cells, Known, Members, Sides, code
+from twinlake.privacy.pool import Cells, Known, Members, Sides, code, compared
 from twinlake.privacy.single import single
+from twinlake.privacy.values import met
 
-TWINS = 20_000
+TWINS = 15_000
+REFERENCE = 8_000  # real rows that each is held against, spread over an order that knows no side
 NEIGHBOURS = np.array([5, 20])
 NEVER = -9.0  # the score of who is nearest to no twin
 BLUR = 0.01  # of a column: distances below this are one
-FAMILIES = ("near copy", "record to twin", "shared cells")
+FAMILIES = ("near copy", "record to twin", "shared cells", "single values")
 
 Scores = dict[str, dict[str, Floats]]
 
@@ -53,7 +56,7 @@ class Closeness:
 def closeness(
     sides: Sides, synthetic: pa.Table, quantities: list[str], others: list[str], *, rng: np.random.Generator
 ) -> Closeness:
-    """Scores of all attacks on the units of `sides` by the rows of a twin, at most 20,000 of them.
+    """Scores of all attacks on the units of `sides` by the rows of a twin, at most 15,000 of them.
 
     Args:
         sides: the units attacked.
@@ -62,24 +65,28 @@ def closeness(
         others: columns compared as labels.
         rng: draws twins.
     """
-    known, twins = code(sides.rows, sampled(synthetic, TWINS, rng), quantities, others)
-    radii, beside = pairs.among(known, sides.unit, NEIGHBOURS)
+    drawn = sampled(synthetic, TWINS, rng)
+    known, twins = code(sides.rows, drawn, quantities, others)
+    rows = len(sides.unit)
+    reference = np.arange(rows) if rows <= REFERENCE else np.linspace(0, rows - 1, REFERENCE).astype(np.intp)
+    radii, beside = pairs.among(known, sides.unit, reference, NEIGHBOURS)
     apart, chance, exact, within = pairs.towards(known, twins, radii)
     shared = {"by chance": -np.log(chance) + np.log(beside), "whole row": _surprise(exact)}
-    rows: Scores = {
+    found: Scores = {
         "near copy": _owned(known, sides.unit, twins),
         "record to twin": {
             "sparse": -np.log((apart + BLUR) / (radii[:, 0] + BLUR)),
             **{f"{k} around": np.log((within[:, i] + 0.5) / (k + 0.5)) for i, k in enumerate(NEIGHBOURS.tolist())},
         },
         "shared cells": shared,
+        "single values": _values(met(sides.rows, drawn, compared(sides.rows, quantities, others)[1])),
     }
     units = len(sides.members)
-    families = {f: _by_unit(own, sides.unit, units) for f, own in rows.items()}
+    families = {f: _by_unit(own, sides.unit, units) for f, own in found.items()}
     return Closeness(
         sides.members,
         families,
-        single(known, sides.unit, twins, sides.members),
+        single(known, sides.unit, twins, sides.members, reference),
         _highest(np.where(np.isfinite(radii[:, 0]), radii[:, 0], 0.0), sides.unit, units),
     )
 
@@ -89,14 +96,26 @@ def _surprise(chance: Floats) -> Floats:
     return np.where(chance < 1, -np.log(chance), -np.inf)
 
 
+def _values(surprise: Floats) -> dict[str, Floats]:
+    return {"rarest": surprise.max(axis=1, initial=0.0), "together": surprise.sum(axis=1)}
+
+
 def _owned(known: Known, unit: Codes, twins: Cells) -> dict[str, Floats]:
-    """By how far each row is the best explanation of a twin, the largest over the twins it explains best."""
-    nearest, d1, d2, likest, p1, p2 = pairs.owners(known, unit, twins)
-    lead = np.where(np.isfinite(d2), -np.log((d1 + BLUR) / (d2 + BLUR)), 0.0)
-    return {
-        "by distance": _largest(nearest, lead, len(unit)),
-        "by chance": _largest(likest, np.where(p2 <= 1, np.log(p2) - np.log(p1), 0.0), len(unit)),
-    }
+    """By how far each row is the best explanation of a twin, the largest over the twins it explains best.
+
+    Each of three measures finds other copies: of many cells a little off, of a few cells far off, of rare cells. The
+    score is the mean of a row's places by all three, as normal scores: one score, so nothing has to be corrected for.
+    """
+    from scipy.stats import norm, rankdata
+
+    places, values = pairs.owners(known, unit, twins)
+    first, second = values[..., 0], values[..., 1]
+    leads = [np.where(np.isfinite(b), np.log((b + BLUR) / (a + BLUR)), 0.0)
+             for a, b in zip(first[:2], second[:2], strict=True)]  # fmt: skip
+    leads.append(np.where(second[2] <= 1, np.log(second[2]) - np.log(first[2]), 0.0))
+    found = [_largest(at, lead, len(unit)) for at, lead in zip(places, leads, strict=True)]
+    scores = [norm.ppf((rankdata(f) - 0.5) / len(f)) for f in found]
+    return {"best explanation": np.asarray(np.mean(scores, axis=0))}
 
 
 def _largest(at: Codes, values: Floats, rows: int) -> Floats:

@@ -9,19 +9,34 @@ from twinlake.verdict import Verdict
 
 GATE = "copying"
 SINGLE = "single record"
+ORDER = "order of rows"
+SHARES = {
+    "near copy": 0.35,
+    "record to twin": 0.15,
+    "shared cells": 0.15,
+    "single values": 0.1,
+    SINGLE: 0.2,
+    ORDER: 0.05,
+}
+"""Of the significance. What finds most of what was planted has most; the order, where it is kept, is plain to see."""
+COPIED = ("copies of learnt units are in the twin", "Use larger leaves, or more and smaller samples")
+SAYS = {ORDER: ("the twin's rows or keys are in the order of the learnt rows they are like", "Shuffle rows and keys")}
 
 
 def copying(
-    views: Sequence[Closeness], table: str, *, limit: float, tables: int, held_units: int, n: int, seed: int
-) -> Verdict:
-    """The smallest p-value of four attacks, corrected for how many there are (Holm, 1979); at least `limit`.
+    views: Sequence[Closeness], table: str, *, order: float, limit: float, tables: int, held_units: int, n: int,
+    seed: int,
+) -> Verdict:  # fmt: skip
+    """The smallest p-value of six attacks, corrected for how many there are (Holm, 1979); at least `limit`.
 
-    Three attacks are relabelling tests (see `relabel`), exact; the fourth judges the single record that stands out
-    most (see `single`). A unit is attacked by its rows, and by what its parent and children look like together.
+    Four attacks are relabelling tests (see `relabel`), exact; one judges the single record that stands out most (see
+    `single`), one the order of the twin's rows and keys (see `order`). A unit is attacked by its rows, and by what its
+    parent and children look like together.
 
     Args:
         views: what attacks found, by rows and by whole units.
         table: which table.
+        order: chance that the twin follows the order of learnt rows so closely.
         limit: p-values below are taken for evidence of a leak.
         tables: how many tables are judged: each has its part of `limit`.
         held_units: how many held-back units it takes to clear a table.
@@ -36,13 +51,14 @@ def copying(
     rng = stream(seed, GATE, table)
     chances = relabel(families, first.members, rng=rng, draws=DRAWS * max(1, tables // 2))
     chances[SINGLE] = min(1.0, min(v.single for v in views) * len(views))
-    parts = {name: min(1.0, p * tables) for name, p in holm(chances).items()}
+    chances[ORDER] = order
+    parts = {name: min(1.0, p * tables) for name, p in holm(chances, SHARES).items()}
     worst = min(parts, key=lambda name: (parts[name], name))
     held = int((~first.members).sum())
     found, enough = parts[worst] < limit, held >= held_units
     reason = f"{worst}: p {parts[worst]:.4f}; {limit:g} and more is let pass"
     if found:
-        reason = f"copies of learnt units are in the twin ({reason}). Use larger leaves, or more and smaller samples"
+        reason = f"{SAYS.get(worst, COPIED)[0]} ({reason}). {SAYS.get(worst, COPIED)[1]}"
     elif not enough:
         reason += (
             f". {held:,} held-back units are too few to clear the table; {held_units:,} are needed: hold more back"

@@ -49,8 +49,8 @@ def attribute_inference(
 
     Each column is guessed from all others, from the twin alone: by the row that is nearest in them, and by
     boosted trees. Of one row per unit. The lead is (right of learnt - right of held back) / (1 - right of held
-    back), its mean over columns; a column declared secret is held to the limit by itself. A column whose lead is beyond
-    chance (Fisher's exact test, p < 0.01 after Holm's correction) fails whatever the mean.
+    back), over all columns together; a column declared secret is held to the limit by itself. A column whose lead is
+    beyond chance (Fisher's exact test, p < 0.01 after Holm's correction) fails whatever the lead of all.
 
     Args:
         sides: units to attack.
@@ -84,7 +84,7 @@ def _verdict(
     found: list[Guessed], sides: Sides, table: str, secrets: Sequence[str], limit: float, confidence: float,
     held_units: int, n: int,
 ) -> Verdict:  # fmt: skip
-    leads = {"mean of all columns": _lead([g.right for g in found], sides.members, confidence)}
+    leads = {"all columns": _lead([g.right for g in found], sides.members, confidence)}
     leads |= {g.column: _lead([g.right], sides.members, confidence) for g in found if g.column in secrets}
     worst = max(leads, key=lambda c: (leads[c][1], c))
     value, high = leads[worst]
@@ -117,13 +117,17 @@ def _guessed(column: str, right: Codes, members: Members) -> Guessed:
 
 
 def _lead(right: Sequence[Codes], members: Members, confidence: float) -> tuple[float, float]:
-    """The mean lead over columns and the upper end of its interval; each unit counts once for all columns."""
+    """The lead over columns together and the upper end of its interval; each unit counts once for all columns.
+
+    The gain of all columns is shared out, not the mean taken of each column's: a column that is nearly always guessed
+    right would weigh a hundred times another.
+    """
     from scipy.stats import norm
 
     if not right:
         return 0.0, 0.0
-    gain = [1 - float(r[~members].mean()) for r in right]
-    scores: Floats = np.mean([r / max(g, 1e-9) for r, g in zip(right, gain, strict=True)], axis=0)
+    guessed: Floats = np.mean(right, axis=0)
+    scores = guessed / max(1e-9, 1 - float(guessed[~members].mean()))
     mine, theirs = scores[members], scores[~members]
     value = float(mine.mean() - theirs.mean())
     spread = math.sqrt(mine.var(ddof=1) / len(mine) + theirs.var(ddof=1) / len(theirs))

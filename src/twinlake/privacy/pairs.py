@@ -22,20 +22,19 @@ def towards(known: Known, twins: Cells, radii: Ranks) -> tuple[Ranks, Floats, Fl
     return found
 
 
-def among(known: Known, unit: Codes, ks: Codes) -> tuple[Ranks, Floats]:
+def among(known: Known, unit: Codes, reference: Codes, ks: Codes) -> tuple[Ranks, Floats]:
     """See `plain.among`."""
     if (loops := _loops()) is None:
-        return plain.among(known, unit, ks)
-    found: tuple[Ranks, Floats] = loops.among(*_known(known), unit, ks)
+        return plain.among(known, unit, reference, ks)
+    found: tuple[Ranks, Floats] = loops.among(*_known(known), unit, reference, ks)
     return found
 
 
-def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Ranks, Ranks, Codes, Floats, Floats]:
+def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Floats]:
     """See `plain.owners`."""
     if (loops := _loops()) is None:
         return plain.owners(known, unit, twins)
-    found: tuple[Codes, Ranks, Ranks, Codes, Floats, Floats]
-    found = loops.owners(*_known(known), unit, twins.ranks, twins.codes)
+    found: tuple[Codes, Floats] = loops.owners(*_known(known), known.weights, unit, twins.ranks, twins.codes)
     return found
 
 

@@ -40,12 +40,13 @@ def towards(known: Known, twins: Cells, radii: Ranks) -> tuple[Ranks, Floats, Fl
     return a, b, c, d
 
 
-def among(known: Known, unit: Codes, ks: Codes) -> tuple[Ranks, Floats]:
-    """Each row of the pool against rows of other units: distance to the k-th nearest, and smallest chance."""
+def among(known: Known, unit: Codes, reference: Codes, ks: Codes) -> tuple[Ranks, Floats]:
+    """Each row of the pool against some rows of other units: distance to the k-th nearest, and smallest chance."""
     found = []
-    for at in _blocks(len(known.cells), len(known.cells)):
-        apart, chance, _ = _pairs(known, at, known.cells)
-        own = unit[at, None] == unit[None, :]
+    others = known.cells.at(reference)
+    for at in _blocks(len(known.cells), len(others)):
+        apart, chance, _ = _pairs(known, at, others)
+        own = unit[at, None] == unit[None, reference]
         apart = np.where(own, np.float32(np.inf), apart)
         padded = np.pad(apart, ((0, 0), (0, int(ks[-1]))), constant_values=np.float32(np.inf))
         nearest = np.sort(np.partition(padded, int(ks[-1]) - 1, axis=1)[:, : int(ks[-1])], axis=1)
@@ -54,19 +55,26 @@ def among(known: Known, unit: Codes, ks: Codes) -> tuple[Ranks, Floats]:
     return a, b
 
 
-def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Ranks, Ranks, Codes, Floats, Floats]:
-    """For each twin, the pool's nearest row with its distance and that of the nearest of another unit; so for chance.
+def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Floats]:
+    """For each twin, the pool's nearest row, and how near it and the nearest of another unit are, by three measures.
 
-    Where no other unit is there, the second distance is infinite and the second chance 2.
+    *Apart* and the same with square roots of the differences of ranks, for which one column that is far off counts for
+    less than several that are a little off; in both a label counts as its weight; and *chance*. Where no other unit is
+    there, the second distance is infinite and the second chance 2.
+
+    Returns:
+        Places, shape (3, twins), and values, shape (3, twins, 2).
     """
-    found = []
+    places, values = [], []
     everything = np.arange(len(known.cells))
     for at in _blocks(len(twins), len(known.cells)):
         part = Cells(twins.ranks[at], twins.codes[at])
-        apart, chance, _ = (m.T for m in _pairs(known, everything, part))
-        found.append((*_best_two(apart, unit, math.inf), *_best_two(chance, unit, 2.0)))
-    a, b, c, d, e, f = (np.concatenate(part) for part in zip(*found, strict=True))
-    return a, b, c, d, e, f
+        chance = _pairs(known, everything, part)[1]
+        found = [_best_two(m.T, unit, math.inf) for m in _weighted(known, part)]
+        found.append(_best_two(chance.T, unit, 2.0))
+        places.append(np.stack([f[0] for f in found]))
+        values.append(np.stack([np.stack(f[1:], axis=1) for f in found]))
+    return np.concatenate(places, axis=1), np.concatenate(values, axis=1).astype(np.float64)
 
 
 def coincide(known: Known, unit: Codes, twins: Cells, twin_unit: Codes, most: int) -> Floats:
@@ -128,6 +136,19 @@ def _pairs(known: Known, at: Codes, twins: Cells) -> Pair:
         if parent >= 0:
             chance *= np.where(same[column] & same[parent], known.lifts[at, None, column], np.float32(1))
     return apart, np.clip(chance, LEAST, 1.0), differ
+
+
+def _weighted(known: Known, twins: Cells) -> tuple[Ranks, Ranks]:
+    """Distance of every row of the pool and every twin, by weighted labels; with plain ranks, and with their roots."""
+    labels = np.zeros((len(known.cells), len(twins)), np.float32)
+    for c, weight in enumerate(known.weights):
+        labels += weight * (known.cells.codes[:, None, c] != twins.codes[None, :, c])
+    apart, rooted = labels.copy(), labels
+    for c in range(known.cells.ranks.shape[1]):
+        step = np.minimum(np.float32(1), np.abs(known.cells.ranks[:, None, c] - twins.ranks[None, :, c]))
+        apart += step
+        rooted += np.sqrt(step)
+    return apart, rooted
 
 
 def _agreements(known: Known, at: Codes, twins: Cells) -> tuple[npt.NDArray[np.bool_], Floats, Floats]:

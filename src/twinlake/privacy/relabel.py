@@ -57,12 +57,19 @@ def relabel(
     return {family: (1 + count) / (1 + dealt) for family, count in beyond.items()}
 
 
-def holm(values: Mapping[str, float]) -> dict[str, float]:
-    """P-values corrected for how many there are, by Holm's step-down (1979)."""
-    found, worst = {}, 0.0
-    for place, (name, p) in enumerate(sorted(values.items(), key=lambda item: (item[1], item[0]))):
-        worst = max(worst, min(1.0, p * (len(values) - place)))
+def holm(values: Mapping[str, float], shares: Mapping[str, float] | None = None) -> dict[str, float]:
+    """P-values corrected for how many there are, by Holm's step-down (1979).
+
+    Args:
+        values: p-values by name.
+        shares: the weight of each test in the significance, any positive numbers; equal where not given.
+    """
+    weight = dict.fromkeys(values, 1.0) if shares is None else {name: shares[name] for name in values}
+    found, worst, left = {}, 0.0, sum(weight.values())
+    for name in sorted(values, key=lambda n: (values[n] / weight[n], n)):
+        worst = max(worst, min(1.0, values[name] * left / weight[name]))
         found[name] = worst
+        left -= weight[name]
     return {name: found[name] for name in values}
 
 

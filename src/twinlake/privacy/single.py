@@ -20,7 +20,7 @@ TAIL_HELD, TAIL_REAL = 10, 60  # coincidences that a tail is fitted to
 SHARE = {1: 2 / 3, 3: 1 / 6, 10: 1 / 6}  # of α, by how many of the least likely are counted
 
 
-def single(known: Known, unit: Codes, twins: Cells, members: Members) -> float:
+def single(known: Known, unit: Codes, twins: Cells, members: Members, reference: Codes) -> float:
     """Chance that one, three or ten learnt units coincide with twins as unlikely as the least likely ones do.
 
     Args:
@@ -28,6 +28,7 @@ def single(known: Known, unit: Codes, twins: Cells, members: Members) -> float:
         unit: which unit each is of, shape (rows,).
         twins: rows of the twin.
         members: whether each unit was learnt, shape (units,).
+        reference: rows of the pool that coincidences of real rows are looked for among.
     """
     columns = known.cells.codes.shape[1] + known.cells.ranks.shape[1]
     nobody = np.full(len(twins), -1, dtype=unit.dtype)
@@ -35,13 +36,13 @@ def single(known: Known, unit: Codes, twins: Cells, members: Members) -> float:
     mine, theirs = _tail(met[members]), _tail(met[~members])
     if not len(mine):
         return 1.0
-    real = _tail(_nats(pairs.coincide(known, unit, known.cells, unit, MOST), columns))
+    real = _tail(_nats(pairs.coincide(known, unit, known.cells.at(reference), unit[reference], MOST), columns))
     rows = len(unit)
     mine_rows = int(members[unit].sum())
     slope = max(1.0, _slope(theirs, TAIL_HELD), _slope(real, TAIL_REAL))
     bounds = [(math.log(max(1, mine_rows) * max(1, len(twins))), 0.0, 1.0)]
     bounds += _carried(theirs, TAIL_HELD, slope, mine_rows / max(1, rows - mine_rows))
-    bounds += _carried(real, TAIL_REAL, slope, mine_rows * len(twins) / max(1, rows * rows))
+    bounds += _carried(real, TAIL_REAL, slope, mine_rows * len(twins) / max(1, rows * len(reference)))
     return _chance(mine, bounds)
 
 

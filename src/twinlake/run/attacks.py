@@ -13,6 +13,7 @@ from twinlake.hashing import Hashes, hash_rows
 from twinlake.privacy import copying, inference, membership
 from twinlake.privacy.closeness import Closeness, closeness
 from twinlake.privacy.entity import children, embed, frequent_labels
+from twinlake.privacy.order import follows
 from twinlake.privacy.pool import Sides, learnt_columns, sides
 from twinlake.project.pipeline import GateLimit, PrivacyGates
 from twinlake.random import stream
@@ -66,8 +67,9 @@ class Attacks:
         held, n = self.privacy.holdout_units, self.synthetic.rows(self.name)
         if gate == copying.GATE:
             return copying.copying(
-                self._views, self.name, limit=limit, tables=self.tables, held_units=held, n=n, seed=self.seed
-            )
+                self._views, self.name, order=self._order, limit=limit, tables=self.tables, held_units=held, n=n,
+                seed=self.seed,
+            )  # fmt: skip
         if gate == inference.GATE:
             quantities, others = learnt_columns(self._table)
             return inference.attribute_inference(
@@ -125,6 +127,13 @@ class Attacks:
             _, _, twins, added = self._embedded
             views.append(closeness(self._sides, twins, [*quantities, *added], others, rng=rng))
         return views
+
+    @property
+    def _order(self) -> float:
+        """Rows of a unit's children stand together, so their order is not tested."""
+        if self.unit not in (None, self.name):
+            return 1.0
+        return follows(self.real[self.name], self.synthetic[self.name], self._table, rng=self._stream("order"))
 
     @cached_property
     def _believed(self) -> Floats:
