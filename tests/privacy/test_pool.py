@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from dealt import LABELS, PEOPLE, QUANTITIES, cells, dealt, people
 
-from twinlake.privacy.pool import HELD, ROWS, MISSING, UNITS, code, compared, learnt_columns, sides
+from twinlake.privacy.pool import HELD, MISSING, ROWS, UNITS, code, compared, learnt_columns, sides
 from twinlake.random import stream
 
 

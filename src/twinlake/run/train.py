@@ -18,10 +18,12 @@ from twinlake.tables import canonical
 from twinlake.units import assign_units
 from twinlake.version import VERSION
 
-FOR_ANYONE = {"forest": {"min_leaf": 60, "smoothing": 20}}
+FOR_ANYONE = {"forest": {"min_leaf": 50, "smoothing": 10}}
+UNITS_FOR_ANYONE = 25
 """Settings of a generator where anyone may read the release and the pipeline file does not say otherwise.
 
-At its own defaults `forest` follows people a little too closely for strangers: see docs/decisions/privacy-gates.md.
+At its own defaults `forest` follows people a little too closely for strangers, above all by values that just so many
+units hold and by quantiles of just so many: see docs/decisions/privacy-gates.md.
 """
 
 
@@ -87,7 +89,7 @@ def model_settings(job: Job, extract: Extract) -> str:
     told = canonical({
         "generators": [None if c is None else c.model_dump(mode="json") for c in choices],
         "locale": job.pipeline.snapshot.locale,
-        "min_units": job.pipeline.gates.privacy.min_units,
+        "min_units": [job.pipeline.gates.privacy.min_units, _units(job)],
         "recipient": job.pipeline.gates.privacy.recipient,
         "schema": extract.schema.to_json(),
         "seed": job.seed("train"),
@@ -107,6 +109,13 @@ def _table_generator(job: Job, choice: OwnGenerator) -> TableGenerator:
     try:
         privacy = job.pipeline.gates.privacy
         careful = FOR_ANYONE.get(choice.name, {}) if privacy.recipient == "public" else {}
-        return table_generator(choice.name, k=privacy.min_units, **{**careful, **choice.settings})
+        return table_generator(choice.name, k=_units(job), **{**careful, **choice.settings})
     except GeneratorError as error:
         raise GeneratorError(error.what, where=f"{job.name}.yaml", allowed=error.allowed, fix=error.fix) from None
+
+
+def _units(job: Job) -> int:
+    """How many units stand behind whatever a table's model keeps."""
+    privacy = job.pipeline.gates.privacy
+    told = privacy.recipient != "public" or "min_units" in privacy.model_fields_set
+    return privacy.min_units if told else max(privacy.min_units, UNITS_FOR_ANYONE)
