@@ -19,7 +19,11 @@ from twinlake.verdict import Verdict
 
 AUC, TPR, EPSILON = "membership", "membership_tpr", "membership_epsilon"
 FOLDS = 5
-ISOLATED, FEWEST = 0.1, 400  # the share of units that stand out most, and how many held-back ones that takes at least
+ISOLATED, FEWEST, MOST = (
+    0.1,
+    1_000,
+    0.4,
+)  # share of units that stand out most; held-back ones to have; that share at most
 LEAST = 10  # units of either side without which a group is not attacked on its own
 ALARMS = 0.01
 GUESSES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
@@ -69,11 +73,12 @@ def groups_of(close: Closeness, subgroups: Mapping[str, Mask]) -> dict[str, Mask
     """The groups that are attacked on their own: all units, the most isolated, and those that were declared.
 
     The most isolated are the tenth of units whose rows are furthest from their 5 nearest (Meeus et al., Achilles'
-    Heels, 2023), or as many as it takes to have 400 held-back ones among them.
+    Heels, 2023), or as many as it takes to have 1,000 held-back ones among them, at most four tenths: of fewer, nobody
+    could tell how well they are hidden.
     """
     order = np.argsort(-close.lonely, kind="stable")
     held = np.cumsum(~close.members[order])
-    enough = int(np.searchsorted(held, min(FEWEST, held[-1]))) + 1
+    enough = int(np.searchsorted(held, min(FEWEST, MOST * held[-1]))) + 1
     isolated = np.zeros(len(order), np.bool_)
     isolated[order[: max(round(ISOLATED * len(order)), enough)]] = True
     return {"all units": np.ones(len(order), np.bool_), "most isolated": isolated, **subgroups}
