@@ -19,11 +19,8 @@ from twinlake.verdict import Verdict
 
 AUC, TPR, EPSILON = "membership", "membership_tpr", "membership_epsilon"
 FOLDS = 5
-ISOLATED, FEWEST, MOST = (
-    0.1,
-    1_000,
-    0.4,
-)  # share of units that stand out most; held-back ones to have; that share at most
+ISOLATED = 0.1  # share of units that stand out most
+FEWEST, MOST = 1_000, 0.4  # held-back ones that are to be among them, and what share of all those they are at most
 LEAST = 10  # units of either side without which a group is not attacked on its own
 ALARMS = 0.01
 GUESSES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
