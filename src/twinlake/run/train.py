@@ -18,7 +18,7 @@ from twinlake.tables import canonical
 from twinlake.units import assign_units
 from twinlake.version import VERSION
 
-FOR_ANYONE = {"forest": {"min_leaf": 50, "smoothing": 10}}
+FOR_ANYONE = {"forest": {"min_leaf": 80, "smoothing": 15}}
 UNITS_FOR_ANYONE = 25
 """Settings of a generator where anyone may read the release and the pipeline file does not say otherwise.
 
