@@ -48,3 +48,19 @@ def test_what_few_units_hold_is_found_as_by_counting_all() -> None:
     rng = np.random.default_rng(1)
     hashes, owner = rng.integers(0, 300, 5000).astype(np.uint64), mix(rng.integers(0, 40, 5000).astype(np.uint64))
     assert uncommon(hashes, owner, k=13).tolist() == rare(hashes, owner, k=13).tolist()
+
+
+def test_a_small_lean_is_none_where_some_is_let_pass() -> None:
+    rng = np.random.default_rng(1)
+    values = np.arange(20_000, dtype=np.uint64)
+    learnt, held = values[:16_000], values[16_000:]
+    sides = Sides.of(learnt, units(16_000), held, None, k=2)
+
+    def chances(more: float) -> tuple[float, float]:
+        hit = np.concatenate([learnt[rng.random(16_000) < 0.2 * more], held[rng.random(4_000) < 0.2]])
+        counts = sides.hits(np.isin(sides.rare, hit))
+        return sides.p_value(*counts), sides.p_value(*counts, lean=1.25)
+
+    alone, let = chances(1.12)
+    assert alone < 0.01 < let
+    assert max(chances(1.6)) < 0.01

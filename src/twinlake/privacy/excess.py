@@ -53,9 +53,14 @@ class Sides:
         hit = np.unique(self.units[seen[self.at]])
         return int((hit < self.learnt).sum()), int((hit >= self.learnt).sum())
 
-    def p_value(self, learnt: int, holdout: int) -> float:
-        """Chance of at least so many learnt units among those hit, were a hit not told by the side."""
-        return beyond(learnt, holdout, of_learnt=self.learnt, of_holdout=self.holdout)
+    def p_value(self, learnt: int, holdout: int, *, lean: float = 1.0) -> float:
+        """Chance of at least so many learnt units among those hit, were they hit at most `lean` times as often."""
+        if lean == 1.0:
+            return beyond(learnt, holdout, of_learnt=self.learnt, of_holdout=self.holdout)
+        from scipy.stats import binom
+
+        share = lean * self.learnt / max(1.0, lean * self.learnt + self.holdout)
+        return float(binom.sf(learnt - 1, learnt + holdout, share)) if learnt else 1.0
 
     def excess(self, learnt: int, holdout: int) -> int:
         """How many learnt units are hit beyond chance, at least one."""

@@ -48,7 +48,7 @@ def replay(
        and keys that refer to a public table, are exempt: their parts are natural. No key of text inside free text.
     e. Quantities. No value is the smallest or the largest learnt one where fewer than `k` units hold that. No learnt
        value of a column so precise that no two real units share one even at a thousandth of the precision. Elsewhere
-       values that one real unit alone holds are not met beyond chance. Public columns are exempt.
+       values that one real unit alone holds are not met a quarter more often, beyond chance. Public columns are exempt.
     f. Text. No 8 words and no 20 letters in a row that fewer than `k` real units wrote, in any text column. Where the
        twin meets such runs of more than 1 % of the held-back units too, they are held against those, beyond chance,
        and runs of twice the length are looked for, up to eight times.
