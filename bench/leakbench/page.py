@@ -101,7 +101,7 @@ def page(shelf: Shelf, home: Path, tools: Iterable[str], *, older: bool = False)
     for world in WORLDS.values():
         if any(b.clean(world.name) or _cases(b, world.name) for b in boards):
             parts += [f"## {world.name}", f"{world.about[0].upper()}{world.about[1:]}.", _doses(boards, world.name)]
-    parts += ["## False alarms", _false_alarms(boards)]
+    parts += ["## False alarms", _false_alarms(boards), _calibration(home)]
     if ours is not None:
         parts += ["## What must be found", _targets(ours), "## Each gate switched off", _mutation(ours)]
     parts += ["## Losses", _losses(boards), "## Cost", _costs(home), "## How it was measured", _METHOD]
@@ -263,6 +263,20 @@ def _costs(home: Path) -> str:
     by_gate = markdown([["gate", "CPU seconds"], *[[f"`{g}`", f"{s:.1f}"] for g, s in gates.items()]])
     head = f"{ROWS:,} learnt, {HELD:,} held-back and {ROWS:,} synthetic rows of 13 columns, one core, imports left out."
     return "\n\n".join([head, markdown(rows), *([by_gate] if gates else [])])
+
+
+def _calibration(home: Path) -> str:
+    """What `bench.leakbench.calibration` found, attack by attack."""
+    path = home / "calibration.json"
+    if not path.is_file():
+        return "The attacks of `copying` were not calibrated one by one."
+    told = json.loads(path.read_text(encoding="utf-8"))
+    levels = list(next(iter(next(iter(told["tables"].values())).values())))
+    rows = [["attack", *(f"{world}, p < {at}" for world in told["tables"] for at in levels)]]
+    for attack in next(iter(told["tables"].values())):
+        rows.append([attack, *(f"{shares[attack][at]:.3f}" for shares in told["tables"].values() for at in levels)])
+    head = f"Each attack of `copying` by itself, before any correction, in {told['runs']:,} clean draws of "
+    return f"{head}{told['units']:,} units a side (`python -m bench.leakbench.calibration`):\n\n{markdown(rows)}"
 
 
 def _about(boards: Sequence[Board]) -> str:

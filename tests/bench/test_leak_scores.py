@@ -1,5 +1,6 @@
 """LeakBench counts right: thresholds, intervals, power, what one gate alone finds; results are found again."""
 
+import json
 import math
 from pathlib import Path
 
@@ -125,3 +126,14 @@ def test_the_page_says_who_found_what_and_what_a_gate_is_for(tmp_path: Path) -> 
     assert "not here: units have no ordered rows" in text
     assert "sdmetrics 0." not in text  # nothing is kept of it
     assert set(WORLDS) == {"rich", "coarse", "relational"}
+
+
+def test_the_page_tells_how_often_each_attack_alarmed_in_clean_draws(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "results.jsonl")
+    shelf.add(results())
+    assert "were not calibrated one by one" in page(shelf, tmp_path, [OURS])
+    told = {"runs": 1000, "units": 500, "tables": {"rich": {"single record": {"0.05": 0.04, "0.01": 0.007}}}}
+    (tmp_path / "calibration.json").write_text(json.dumps(told), encoding="utf-8")
+    text = page(shelf, tmp_path, [OURS])
+    assert "in 1,000 clean draws of 500 units a side" in text
+    assert "| single record | 0.040 | 0.007 |" in text

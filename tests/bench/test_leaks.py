@@ -1,17 +1,19 @@
 """Each leak of LeakBench plants what it says, and nothing at dose zero."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bench.leakbench import worlds
+from bench.leakbench import calibration, worlds
 from bench.leakbench.catalogue import CLEAN, LEAKS
 from bench.leakbench.closeness import outliers
 from bench.leakbench.fragments import RARE
 from bench.leakbench.sides import AT, Planted, Side, Sides
 from bench.leakbench.worlds import EMAIL, KEY, NOTE, WORLDS, World
+from twinlake.privacy.copying import SHARES
 from twinlake.random import stream
 
 UNITS = 150
@@ -318,6 +320,12 @@ def test_the_shifted_encoding_is_one_to_one() -> None:
     assert off == pytest.approx(0.5 * told.learnt.root["bill_1"].std(), rel=0.3)
     counts = [s.root["education"].value_counts().sort_values().to_list() for s in (told.twin, told.learnt)]
     assert counts[0] == counts[1]
+
+
+def test_a_clean_draw_gives_a_chance_for_every_attack(tmp_path: Path) -> None:
+    found = calibration._chance("relational", 0, tmp_path)
+    assert set(found) == set(SHARES)
+    assert all(0 < p <= 1 for p in found.values())
 
 
 def test_sides_come_back_from_tables() -> None:
