@@ -69,8 +69,10 @@ def _chance(name: str, run: int, folder: Path) -> dict[str, float]:
     drawn = world.draw(derive(run, "leakbench", "calibration") % 2**63, units=UNITS, folder=folder)
     learnt, held, twin = (world.tables(side) for side in (drawn.learnt, drawn.held, drawn.fresh[0]))
     table, rng = learnt.schema[world.root], stream(run, "leakbench", "calibration", name)
-    units = [assign_units(side, world.root)[world.root] for side in (learnt, held)]
-    pool = sides(learnt[world.root], held[world.root], units=units[0], held_units=units[1], rng=rng)
+    units, others = (assign_units(side, world.root)[world.root] for side in (learnt, held))
+    assert units is not None
+    assert others is not None
+    pool = sides(learnt[world.root], held[world.root], units=units, held_units=others, rng=rng)
     close = closeness(pool, twin[world.root], *learnt_columns(table), rng=rng)
     found = relabel(close.families, close.members, rng=rng, draws=DRAWS)
     return found | {SINGLE: close.single, ORDER: follows(learnt[world.root], twin[world.root], table, rng=rng)}
