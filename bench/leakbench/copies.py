@@ -170,11 +170,12 @@ def averaging(world: World, sides: Sides, amount: float, how: float, rng: np.ran
 def differencing(world: World, sides: Sides, amount: float, how: float, rng: np.random.Generator) -> Planted:
     """Two releases; `amount` units joined in between, and the second one holds them, blurred by `how`.
 
-    Nothing planted is two releases between which a tenth of the units joined.
+    As many joined those held back. Nothing planted is two releases between which a tenth of the units joined.
     """
-    joined = _some(sides.learnt, amount or len(sides.learnt) / 10, rng)
-    stayed = np.setdiff1d(np.arange(len(sides.learnt)), joined)
-    told = replace(clean(sides), learnt_before=(sides.learnt.take(stayed),))
+    joined, others = (_some(side, amount or len(side) / 10, rng) for side in (sides.learnt, sides.held))
+    before = [side.take(np.setdiff1d(np.arange(len(side)), at)) for side, at in
+              ((sides.learnt, joined), (sides.held, others))]  # fmt: skip
+    told = replace(clean(sides), learnt_before=(before[0],), held_before=(before[1],))
     if not amount:
         return told
     donors = blurred(world, sides.learnt.take(joined), sides.learnt, how, how, rng)

@@ -87,7 +87,8 @@ def _history(world: World, planted: Planted) -> Callable[[str], History]:
     unit, held, earlier = _unit(world), world.tables(planted.held), planted.snapshots[:-1]
     now = take_census(world.tables(planted.learnt), held, unit)
     behind = planted.learnt_before or (planted.learnt,) * len(earlier)
-    censuses = [take_census(world.tables(learnt), held, unit) for learnt in behind]
+    beside = planted.held_before or (planted.held,) * len(earlier)
+    censuses = [take_census(world.tables(a), world.tables(b), unit) for a, b in zip(behind, beside, strict=True)]
     released = [world.tables(side) for side in earlier]
 
     def of(table: str) -> History:

@@ -306,9 +306,9 @@ def _bold(tool: str) -> str:
 
 _METHOD = f"""\
 * **Clean.** Learnt rows, held-back rows and the rows in the twin's place are disjoint random samples of the same real
-  rows, {UNITS:,} units each: a perfect generator. A leak is planted into the third. Rare labels are joined and tails
-  of coarse quantities are cut before anything is drawn, for a twin of Twinlake never holds such, and real rows do; the
-  other tools lose nothing by it.
+  rows, {UNITS:,} units each: a perfect generator. A leak is planted into the third. Rare labels are joined, tails
+  of coarse quantities are cut, and but in the coarse table of units that are alike one stays, before anything is drawn,
+  for a twin of Twinlake never holds such, and real rows do; the other tools lose nothing by it.
 * **Beside the real columns** stand keys in the order of the file, made-up e-mail addresses and notes of made-up words,
   one of its own for every unit; clean twins have fresh ones.
 * **The relational table** is judged by ours as two tables with people as privacy units. Peers take one table: a

@@ -80,6 +80,7 @@ class Planted:
         held: as in `Sides`.
         snapshots: what was released, the last one is judged.
         learnt_before: what each earlier release had learnt, where that was not the same.
+        held_before: what was held back from it.
         generator: draws a twin of the rows it is given; where the generator itself is on trial.
     """
 
@@ -87,6 +88,7 @@ class Planted:
     held: Side
     snapshots: tuple[Side, ...]
     learnt_before: tuple[Side, ...] = ()
+    held_before: tuple[Side, ...] = ()
     generator: Callable[[Side, np.random.Generator], Side] | None = None
 
     @property

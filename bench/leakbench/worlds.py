@@ -4,9 +4,10 @@
 fifth of 1,000 rows has a double; `relational` is nafld, people with their ordered measurements.
 
 Real rows stand in the twin's place, so that where nothing is planted nothing leaked. A twin never holds labels of fewer
-than k units nor lone extremes of coarse quantities; so all sides are drawn from rows that have none: rare labels are
-joined, quantities with ties are cut at their tails, before anything is drawn. Keys, made-up e-mail addresses and notes
-are put beside the real columns, different for every unit, for leaks of such.
+than k units, lone extremes of coarse quantities nor, but in a coarse table, a whole row that somebody has; so all sides
+are drawn from rows that have none: rare labels are joined, quantities with ties are cut at their tails, and of units
+that are alike in all columns one stays, before anything is drawn. Keys, made-up e-mail addresses and notes are put
+beside the real columns, different for every unit, for leaks of such.
 """
 
 import functools
@@ -211,6 +212,8 @@ def _types(name: str) -> dict[str, dict[str, pa.DataType]]:
 def _population(name: str, folder: Path) -> Side:
     """All rows that sides are drawn from."""
     side = {"rich": _rich, "coarse": _coarse, "relational": _relational}[name](folder)
+    if name != "coarse":
+        side = side.take(np.flatnonzero(~side.root.drop(columns=KEY).duplicated()))
     count, rng = len(side), stream(0, "leakbench", "beside", name)
     root = side.root.assign(**{EMAIL: _emails(count, rng), NOTE: _notes(count, rng)})
     return Side(root.reset_index(drop=True), side.child)

@@ -300,6 +300,7 @@ def test_between_two_releases_only_the_joined_units_differ() -> None:
     (earlier,) = told.learnt_before
     assert len(told.learnt) - len(earlier) == 3
     assert set(earlier.root[KEY]) < set(told.learnt.root[KEY])
+    assert len(told.held) - len(told.held_before[0]) == 3  # who joins is learnt or held back by a coin
 
 
 def test_the_generator_on_trial_draws_the_loneliest_unit_it_learnt() -> None:
