@@ -165,7 +165,8 @@ def everything(run: Runner, layout: Layout, private: Path) -> None:
     three = [f"--{n}={f}" for n, f in (("real", "learnt.parquet"), ("holdout", "held.parquet"))]
     folder = layout.root / "drawn" / "learnt"
     run("purge", "purge", "clinic", "--keep-days", "0")
-    run("evaluate", "evaluate", *[t.replace("=", f"={private}/") for t in three], f"--synthetic={folder}")
+    for name, synthetic in (("evaluate", folder), ("evaluate copies", private / "learnt.parquet")):
+        run(name, "evaluate", *[t.replace("=", f"={private}/") for t in three], f"--synthetic={synthetic}")
 
 
 def broken_sources(run: Runner, layout: Layout, private: Path, text: str) -> None:
@@ -343,7 +344,7 @@ def test_everything_was_tried_and_ended_as_it_should(world):
     assert world.codes == {
         "init": 0, "check": 0, "run": 0, "report": 0, "sql": 0, "sql wrong": 2, "refused": 1, "wrong suite": 1,
         "dagster": 0, "twice": 2, "check twice": 2, "cells": 2, "torn": 2, "fit": 0, "sample": 0, "purge": 0,
-        "evaluate": 1,
+        "evaluate": 0, "evaluate copies": 1,
     }, world.said  # fmt: skip
     assert [r.name for r in releases(world.layout, "clinic")] == ["2025-02-01", "2025-03-01"]
     assert "recorded as git tag clinic@2025-02-01 and pushed" in world.said["run"]

@@ -39,7 +39,7 @@ def shrink(layout: Layout) -> None:
     for name in ("flights", "planes"):
         Path(folder / f"{name}.cut").rename(folder / f"{name}.parquet")
     file = layout.pipeline_file("flights")
-    text = file.read_text(encoding="utf-8").replace("{name: forest, seed: 7}", "{name: marginals, seed: 7}")
+    text = re.sub("generator: .*", "generator: {name: marginals, seed: 7}", file.read_text(encoding="utf-8"))
     text = text.replace("column_shape: 0.95, pair_trend: 0.9}", "column_shape: 0.8, pair_trend: 0.6}")
     file.write_text(re.sub("privacy: {.*}", f"privacy: {PRIVACY}", text), encoding="utf-8")
 

@@ -52,7 +52,8 @@ def attribute_inference(
     Each column is guessed from all others, from the twin alone: by the row that is nearest in them, and by
     boosted trees. Of one row per unit. The lead is (right of learnt - right of held back) / (1 - right of held
     back), over all columns together; a column declared secret is held to the limit by itself. A column whose lead is
-    beyond chance (Fisher's exact test, p < 0.01 after Holm's correction) fails whatever the lead of all.
+    beyond chance (Fisher's exact test, p < 0.01 after Holm's correction) and may be over the limit fails, however small
+    the lead of all is.
 
     Args:
         sides: units to attack.
@@ -92,11 +93,12 @@ def _verdict(
 ) -> Verdict:  # fmt: skip
     leads = {"all columns": _lead(found, sides.members, confidence)}
     leads |= {g.column: _lead([g], sides.members, confidence) for g in found if g.column in secrets}
+    over = {g.column for g in found if _lead([g], sides.members, confidence)[1] > limit}
     worst = max(leads, key=lambda c: (leads[c][1], c))
     value, high = leads[worst]
     guesses = [g.column for g in found]
     by_column = {c: min(1.0, guesses.count(c) * min(g.p for g in found if g.column == c)) for c in guesses}
-    failing = sorted(c for c, p in holm(by_column).items() if p < EVIDENCE)
+    failing = sorted(c for c, p in holm(by_column).items() if p < EVIDENCE and c in over)
     enough = sides.held >= held_units
     passed = not failing and high <= limit and enough
     reason = f"{worst}: guessed better for learnt units by {value:.1%} of what there is to gain, {high:.1%} at most"
