@@ -119,7 +119,7 @@ def owners(ranks, ties, codes, shares, lifts, parents, weights, unit, to_ranks, 
         at, rooted_at, likest = -1, -1, -1
         same = np.empty(len(parents), np.bool_)
         for i in range(len(ranks)):
-            apart, rooted = np.float32(0), np.float32(0)
+            apart = np.float32(0)
             for c in range(labels):
                 if codes[i, c] != to_codes[j, c]:
                     apart += weights[c]

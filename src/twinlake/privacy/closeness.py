@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from twinlake.columns import Codes, Floats, sampled
 from twinlake.privacy import pairs
-from twinlake.privacy.pool import Cells, Known, Members, Sides, code, compared
+from twinlake.privacy.pool import Cells, Known, Members, Sides, code
 from twinlake.privacy.single import single
 from twinlake.privacy.values import met
 
@@ -79,7 +79,7 @@ def closeness(
             **{f"{k} around": np.log((within[:, i] + 0.5) / (k + 0.5)) for i, k in enumerate(NEIGHBOURS.tolist())},
         },
         "shared cells": shared,
-        "single values": _values(met(sides.rows, drawn, compared(sides.rows, quantities, others)[1])),
+        "single values": _values(met(sides.rows, drawn, known.quantities)),
     }
     units = len(sides.members)
     families = {f: _by_unit(own, sides.unit, units) for f, own in found.items()}
@@ -106,16 +106,20 @@ def _owned(known: Known, unit: Codes, twins: Cells) -> dict[str, Floats]:
     Each of three measures finds other copies: of many cells a little off, of a few cells far off, of rare cells. The
     score is the mean of a row's places by all three, as normal scores: one score, so nothing has to be corrected for.
     """
-    from scipy.stats import norm, rankdata
-
     places, values = pairs.owners(known, unit, twins)
     first, second = values[..., 0], values[..., 1]
     leads = [np.where(np.isfinite(b), np.log((b + BLUR) / (a + BLUR)), 0.0)
              for a, b in zip(first[:2], second[:2], strict=True)]  # fmt: skip
     leads.append(np.where(second[2] <= 1, np.log(second[2]) - np.log(first[2]), 0.0))
     found = [_largest(at, lead, len(unit)) for at, lead in zip(places, leads, strict=True)]
-    scores = [norm.ppf((rankdata(f) - 0.5) / len(f)) for f in found]
-    return {"best explanation": np.asarray(np.mean(scores, axis=0))}
+    return {"best explanation": np.asarray(np.mean([normal_scores(f) for f in found], axis=0))}
+
+
+def normal_scores(values: Floats) -> Floats:
+    """Mid-ranks along the first axis as quantiles of a standard normal."""
+    from scipy.stats import norm, rankdata
+
+    return np.asarray(norm.ppf((rankdata(values, axis=0) - 0.5) / len(values)))
 
 
 def _largest(at: Codes, values: Floats, rows: int) -> Floats:

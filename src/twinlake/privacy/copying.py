@@ -58,7 +58,8 @@ def copying(
     found, enough = parts[worst] < limit, held >= held_units
     reason = f"{worst}: p {parts[worst]:.4f}; {limit:g} and more is let pass"
     if found:
-        reason = f"{SAYS.get(worst, COPIED)[0]} ({reason}). {SAYS.get(worst, COPIED)[1]}"
+        what, mend = SAYS.get(worst, COPIED)
+        reason = f"{what} ({reason}). {mend}"
     elif not enough:
         reason += (
             f". {held:,} held-back units are too few to clear the table; {held_units:,} are needed: hold more back"

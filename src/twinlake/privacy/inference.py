@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from twinlake.columns import Codes, sampled
 from twinlake.privacy import pairs
-from twinlake.privacy.pool import Cells, Members, Sides, code, compared
+from twinlake.privacy.pool import Cells, Members, Sides, code
 from twinlake.privacy.relabel import holm
 from twinlake.verdict import Verdict
 
@@ -70,8 +70,7 @@ def attribute_inference(
     """
     one = _one_row_each(sides, rng)
     known, twins = code(one.rows, sampled(synthetic, TWINS, rng), quantities, others)
-    labels, many = compared(one.rows, quantities, others)
-    names = [*labels, *many]
+    names = [*known.labels, *known.quantities]
     truth, drawn = _bins(known.cells), _bins(twins)
     nearest, usual = pairs.without_each(known.cells, twins), _usual(known.cells, truth)
     several = range(len(names)) if len(names) > 1 else ()  # one column alone is inferred from nothing

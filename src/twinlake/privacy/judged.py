@@ -49,11 +49,14 @@ def judged(learnt: pa.Table, holdout: pa.Table, table: Table, units: Hashes, hel
         yield _judged("rows that one unit holds", row_hash(columns), learnt, holdout, units, held)
     for name in table.learnt:
         if is_quantity(table[name]) and not table[name].public:
-            yield _judged(f"values that one unit holds: {name}", value_hash(name), learnt, holdout, units, held)
+            part = f"values that one unit holds: {name}"
+            yield _judged(part, value_hash(name), learnt, holdout, units, held, lean=LEAN)
 
 
-def _judged(part: str, hash_: Hash, learnt: pa.Table, holdout: pa.Table, units: Hashes, held: Hashes | None) -> Judged:
-    lean = LEAN if part.startswith("values") else 1.0
+def _judged(
+    part: str, hash_: Hash, learnt: pa.Table, holdout: pa.Table, units: Hashes, held: Hashes | None, *,
+    lean: float = 1.0,
+) -> Judged:  # fmt: skip
     return Judged(part, hash_, Sides.of(hash_(learnt), units, hash_(holdout), held, k=2), lean)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twinlake.columns import Codes, Floats
-from twinlake.privacy.closeness import Closeness
+from twinlake.privacy.closeness import Closeness, normal_scores
 from twinlake.privacy.pool import Members
 from twinlake.verdict import Verdict
 
@@ -50,11 +50,10 @@ class Told:
 
 def guesses(close: Closeness, *, rng: np.random.Generator) -> Floats:
     """How much an attacker believes each unit to be learnt, who did not know that one's answer; shape (units,)."""
-    from scipy.stats import norm, rankdata
     from sklearn.linear_model import LogisticRegression
 
     members = close.members
-    places = norm.ppf((rankdata(np.nan_to_num(close.features, neginf=-1e9), axis=0) - 0.5) / len(members))
+    places = normal_scores(np.nan_to_num(close.features, neginf=-1e9))
     fold = np.empty(len(members), np.intp)
     for side in (members, ~members):  # each fifth has its share of both sides
         fold[side] = rng.permutation(int(side.sum())) % FOLDS

@@ -122,6 +122,8 @@ class Known:
 
     Attributes:
         cells: the pool's rows.
+        labels: names of the columns of codes.
+        quantities: names of the columns of ranks.
         ties: share of the pool that has exactly this value, shape (rows, quantities) float32.
         shares: share of the pool that has this label, shape (rows, labels) float32.
         lifts: how much likelier a cell is given that of its parent column, shape (rows, columns) float32.
@@ -131,6 +133,8 @@ class Known:
     """
 
     cells: Cells
+    labels: Sequence[str]
+    quantities: Sequence[str]
     ties: Ranks
     shares: Ranks
     lifts: Ranks
@@ -161,8 +165,8 @@ def code(pool: pa.Table, synthetic: pa.Table, quantities: Sequence[str], others:
     bins = np.concatenate([first.codes + 1, np.minimum(10, (first.ranks * 10).astype(np.int32))], axis=1)
     parents = tree(bins)
     known = Known(
-        first, _stacked(ties, rows[0], np.float32), _stacked(shares, rows[0], np.float32), lifts(bins, parents),
-        parents, _weights(first.codes),
+        first, discrete, many, _stacked(ties, rows[0], np.float32), _stacked(shares, rows[0], np.float32),
+        lifts(bins, parents), parents, _weights(first.codes),
     )  # fmt: skip
     return known, second
 

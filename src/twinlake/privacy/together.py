@@ -15,7 +15,7 @@ import pyarrow as pa
 from twinlake.census import Census
 from twinlake.columns import Floats, sampled
 from twinlake.hashing import Hashes, mix
-from twinlake.privacy.closeness import NEVER, Closeness, closeness
+from twinlake.privacy.closeness import NEVER, Closeness, closeness, normal_scores
 from twinlake.privacy.history import Earlier, Gone, History
 from twinlake.privacy.pool import Sides, learnt_columns, sides
 from twinlake.schema import Table
@@ -91,7 +91,7 @@ def together(real: Real, synthetic: Tables, table: Table, history: History, *, r
     present = np.array(there)
     flat = [_flat(f) for f in found]
     highest = {name: np.max([f[name] for f in flat], axis=0) for name in flat[0]}
-    averaged = {name: _mean([_places(f[name]) for f in flat], present) for name in flat[0]}
+    averaged = {name: _mean([normal_scores(f[name]) for f in flat], present) for name in flat[0]}
     return replace(found[0], families={"together": highest, "averaged": averaged})
 
 
@@ -184,13 +184,6 @@ def _stood(units: Hashes, now: Census, census: Census | None) -> Mask:
     if census is None:
         return np.zeros(len(units), np.bool_)
     return now.among(units) & ~np.isin(units, now.came(census))
-
-
-def _places(scores: Floats) -> Floats:
-    """Mid-ranks as normal scores."""
-    from scipy.stats import norm, rankdata
-
-    return np.asarray(norm.ppf((rankdata(scores) - 0.5) / len(scores)))
 
 
 def _mean(places: list[Floats], present: Mask) -> Floats:
