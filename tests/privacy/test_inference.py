@@ -100,3 +100,11 @@ def test_no_value_is_told():
     shown = verdict.reason + " ".join(verdict.parts)
     assert set(verdict.parts) <= {"all columns", "illness", "region"}
     assert not any(f"region {i}" in shown or f"trade {i}" in shown for i in range(9))
+
+
+def test_of_two_guesses_of_a_secret_the_better_one_counts():
+    side, twin = world(1500, 0)
+    leak = told_of_the_learnt(side, twin)
+    by_nearest = judged(side, leak, others=[*LABELS, "illness"], secrets=["illness"], trees=False)
+    by_both = judged(side, leak, others=[*LABELS, "illness"], secrets=["illness"])
+    assert by_both.parts["illness"] >= by_nearest.parts["illness"] > 0.5

@@ -4,7 +4,9 @@ import pytest
 from projects import PIPELINE, PRIVACY, job, make_project
 
 from twinlake.generators.forest.generator import Forest
-from twinlake.run.train import FOR_ANYONE, UNITS_FOR_ANYONE, generator
+from twinlake.run.extract import extract, open_extract
+from twinlake.run.record import Record
+from twinlake.run.train import FOR_ANYONE, UNITS_FOR_ANYONE, generator, model_settings
 
 
 def forest(folder, *, privacy: str, settings: str = "{}") -> Forest:
@@ -28,3 +30,12 @@ def test_others_are_given_the_generators_own_defaults(tmp_path, recipient):
 def test_what_the_file_says_counts(tmp_path):
     found = forest(tmp_path, privacy="{min_units: 12}", settings="{min_leaf: 33}")
     assert (found.min_leaf, found.smoothing, found.k) == (33, FOR_ANYONE["forest"]["smoothing"], 12)
+
+
+def test_a_model_is_known_by_all_settings_it_is_learnt_with(tmp_path, monkeypatch):
+    text = PIPELINE.replace("name: marginals", "name: forest").replace(PRIVACY, "{}")
+    there = job(make_project(tmp_path, pipeline=text))
+    learnt = open_extract(there, extract(there, Record("p", "2026-11-22")).need("extract"))
+    before = model_settings(there, learnt)
+    monkeypatch.setitem(FOR_ANYONE, "forest", {"min_leaf": 81})
+    assert model_settings(there, learnt) != before

@@ -91,8 +91,11 @@ def _verdict(
     held_units: int, n: int,
 ) -> Verdict:  # fmt: skip
     leads = {"all columns": _lead(found, sides.members, confidence)}
-    leads |= {g.column: _lead([g], sides.members, confidence) for g in found if g.column in secrets}
-    over = {g.column for g in found if _lead([g], sides.members, confidence)[1] > limit}
+    alone = [(g.column, _lead([g], sides.members, confidence)) for g in found]
+    for column, lead in alone:  # whichever guesser gains more of it
+        if column in secrets:
+            leads[column] = max(leads.get(column, lead), lead, key=lambda of: of[1])
+    over = {column for column, lead in alone if lead[1] > limit}
     worst = max(leads, key=lambda c: (leads[c][1], c))
     value, high = leads[worst]
     guesses = [g.column for g in found]

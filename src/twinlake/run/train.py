@@ -76,7 +76,7 @@ def _is_whole(job: Job, name: str) -> bool:
 def generator(job: Job) -> RelationalGenerator:
     """The generator that the pipeline file asks for."""
     pipeline = job.pipeline
-    own = {n: _table_generator(job, t.generator) for n, t in pipeline.tables.items() if t.generator}
+    own = {n: _table_generator(job, t.generator) for n, t in sorted(pipeline.tables.items()) if t.generator}
     default = _table_generator(job, pipeline.generator)
     return RelationalGenerator(
         default, per_table=own, locale=pipeline.snapshot.locale, k=pipeline.gates.privacy.min_units
@@ -85,12 +85,8 @@ def generator(job: Job) -> RelationalGenerator:
 
 def model_settings(job: Job, extract: Extract) -> str:
     """Hash of all that a model depends on beside the rows."""
-    choices = [job.pipeline.generator, *(t.generator for t in job.pipeline.tables.values())]
     told = canonical({
-        "generators": [None if c is None else c.model_dump(mode="json") for c in choices],
-        "locale": job.pipeline.snapshot.locale,
-        "min_units": [job.pipeline.gates.privacy.min_units, _units(job)],
-        "recipient": job.pipeline.gates.privacy.recipient,
+        "generator": repr(generator(job)),
         "schema": extract.schema.to_json(),
         "seed": job.seed("train"),
         "split": [job.pipeline.unit, job.pipeline.holdout, job.seed("split")],
