@@ -3,7 +3,7 @@
 import pytest
 from projects import PIPELINE, PRIVACY, job, make_project
 
-from twinlake.generators.forest.generator import Forest
+from twinlake.generators.forest.generator import Forest, Preset
 from twinlake.run.extract import extract, open_extract
 from twinlake.run.record import Record
 from twinlake.run.train import FOR_ANYONE, UNITS_FOR_ANYONE, generator, model_settings
@@ -19,6 +19,15 @@ def forest(folder, *, privacy: str, settings: str = "{}") -> Forest:
 def test_for_the_public_leaves_and_what_is_kept_are_larger(tmp_path):
     found = forest(tmp_path, privacy="{}")
     assert (found.min_leaf, found.smoothing, found.k) == (*FOR_ANYONE["forest"].values(), UNITS_FOR_ANYONE)
+
+
+def test_for_the_public_a_discriminator_judges_where_a_table_stands_alone(tmp_path):
+    several = forest(tmp_path / "several", privacy="{}")
+    one = "source: duckdb:///clinic.duckdb\ntables: {wards: {}}\ngenerator: {name: forest}\n"
+    alone = generator(job(make_project(tmp_path / "one", pipeline=one))).default
+    assert isinstance(alone, Forest)
+    assert (several.preset, alone.preset) == (Preset.FAST, Preset.QUALITY)
+    assert (alone.min_leaf, alone.k) == (several.min_leaf, several.k)
 
 
 @pytest.mark.parametrize("recipient", ["internal", "partner"])

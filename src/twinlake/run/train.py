@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 from twinlake.errors import GeneratorError, ModelError
 from twinlake.generators.protocols import TableGenerator
@@ -18,12 +20,14 @@ from twinlake.tables import canonical
 from twinlake.units import assign_units
 from twinlake.version import VERSION
 
-FOR_ANYONE = {"forest": {"min_leaf": 80, "smoothing": 15}}
+FOR_ANYONE: Mapping[str, Mapping[str, Any]] = {"forest": {"min_leaf": 80, "smoothing": 15}}
+ALONE: Mapping[str, Mapping[str, Any]] = {"forest": {"preset": "quality"}}
 UNITS_FOR_ANYONE = 25
 """Settings of a generator where anyone may read the release and the pipeline file does not say otherwise.
 
 At its own defaults `forest` follows people a little too closely for strangers, above all by values that just so many
-units hold and by quantiles of just so many: see docs/decisions/privacy-gates.md.
+units hold and by quantiles of just so many. What larger leaves lose, a discriminator brings back where a table stands
+alone; of sequences it follows single units: see docs/decisions/privacy-gates.md.
 """
 
 
@@ -103,11 +107,17 @@ def newest_model(job: Job, settings: str) -> str | None:
 
 def _table_generator(job: Job, choice: OwnGenerator) -> TableGenerator:
     try:
-        privacy = job.pipeline.gates.privacy
-        careful = FOR_ANYONE.get(choice.name, {}) if privacy.recipient == "public" else {}
-        return table_generator(choice.name, k=_units(job), **{**careful, **choice.settings})
+        return table_generator(choice.name, k=_units(job), **{**_careful(job, choice.name), **choice.settings})
     except GeneratorError as error:
         raise GeneratorError(error.what, where=f"{job.name}.yaml", allowed=error.allowed, fix=error.fix) from None
+
+
+def _careful(job: Job, name: str) -> dict[str, Any]:
+    """The settings of a generator where its own defaults don't do."""
+    if job.pipeline.gates.privacy.recipient != "public":
+        return {}
+    alone = ALONE.get(name, {}) if len(job.pipeline.tables) == 1 else {}
+    return {**FOR_ANYONE.get(name, {}), **alone}
 
 
 def _units(job: Job) -> int:

@@ -48,6 +48,7 @@ _SEVERAL = 3  # rows of a unit, from which on its leaves are counted so
 _MORE = 1.25  # times the share of units that a tree grows from then
 _JUDGED = 200_000  # rows of sequences that are judged while learning
 _POOL = 2  # drawn sequences for each real one
+_JUDGES = 20  # rows, real and drawn, that a leaf of the discriminator has for each of k
 
 
 class Preset(StrEnum):
@@ -207,13 +208,13 @@ class Forest:
             made = np.asfortranarray(codes[at])
             drawn.append(portrait.draw(made, series.told(*model.follow(series, made, beside, some, rng)), some))
         kept, most = _thinned(unit_ids(units[at[some.starts[:-1]]].astype(np.uint64), len(real)), rng)
-        boosting = Boosting(min_leaf=most * Boosting().min_leaf, pool=_POOL)
+        boosting = Boosting(min_leaf=most * _JUDGES * self.k, pool=_POOL)
         judge = discriminate(real[kept], np.concatenate(drawn), boosting, rng=rng)
         return replace(model, judge=judge, series=replace(series, portrait=portrait))
 
     def _refined(self, model: ForestModel, codes: Codes, units: Ints, rng: np.random.Generator) -> ForestModel:
         some, most = _thinned(units, rng)
-        boosting = Boosting(min_leaf=most * Boosting().min_leaf)  # so that no leaf is told by one unit's rows
+        boosting = Boosting(min_leaf=most * _JUDGES * self.k)  # so that no leaf is told by few units
         given = len(model.context)
         rows = np.arange(2 * boosting.pool * min(len(codes), MOST_REAL)) % len(codes)
         drawn = model.fill(np.asfortranarray(codes[rows]) if given else blank(len(rows), codes.shape[1]), rng)
