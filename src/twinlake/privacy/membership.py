@@ -93,7 +93,8 @@ def auc(believed: Floats, members: Members, *, limit: float, confidence: float, 
     one_sided = float(norm.ppf(confidence))
     room = limit - max(value, 0.5)
     needed = len(theirs) * (one_sided * spread / room) ** 2 if room > 0 else math.inf
-    evidence = value - 0.5 > float(norm.ppf(1 - EVIDENCE / tests)) * spread
+    by_chance = math.sqrt((len(mine) + len(theirs) + 1) / (12 * len(mine) * len(theirs)))  # Mann and Whitney, 1947
+    evidence = value - 0.5 > float(norm.ppf(1 - EVIDENCE / tests)) * max(spread, by_chance)
     return Told(value, min(1.0, value + one_sided * spread), len(theirs), evidence, needed)
 
 
@@ -176,8 +177,9 @@ def membership(
         n: rows of the twin.
     """
     asked = {g: at for g, at in groups.items() if min(members[at].sum(), (~members[at]).sum()) >= LEAST}
+    tests = len(asked) * len(MEASURES)  # the three gates look at the same beliefs
     found = {
-        name: MEASURES[gate](believed[at], members[at], limit=limit, confidence=confidence, tests=len(asked))
+        name: MEASURES[gate](believed[at], members[at], limit=limit, confidence=confidence, tests=tests)
         for name, at in asked.items()
     }
     worst = max(found, key=lambda g: (found[g].high, g))
