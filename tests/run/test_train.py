@@ -26,7 +26,7 @@ def test_for_the_public_a_discriminator_judges_where_a_table_stands_alone(tmp_pa
     one = "source: duckdb:///clinic.duckdb\ntables: {wards: {}}\ngenerator: {name: forest}\n"
     alone = generator(job(make_project(tmp_path / "one", pipeline=one))).default
     assert isinstance(alone, Forest)
-    assert (several.preset, alone.preset) == (Preset.FAST, Preset.QUALITY)
+    assert (several.preset, alone.preset, alone.rounds) == (Preset.FAST, Preset.QUALITY, 1)
     assert (alone.min_leaf, alone.k) == (several.min_leaf, several.k)
 
 

@@ -21,7 +21,7 @@ from twinlake.units import assign_units
 from twinlake.version import VERSION
 
 FOR_ANYONE: Mapping[str, Mapping[str, Any]] = {"forest": {"min_leaf": 80, "smoothing": 15}}
-ALONE: Mapping[str, Mapping[str, Any]] = {"forest": {"preset": "quality"}}
+ALONE: Mapping[str, Mapping[str, Any]] = {"forest": {"preset": "quality", "rounds": 1}}
 UNITS_FOR_ANYONE = 25
 """Settings of a generator where anyone may read the release and the pipeline file does not say otherwise.
 

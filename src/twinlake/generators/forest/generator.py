@@ -65,6 +65,7 @@ class Forest:
     Attributes:
         preset: `fast` draws from the trees as they are; `quality` keeps of what they draw what a discriminator does
             not tell from real rows: about half, so drawing takes longer.
+        rounds: of the discriminator, 1 to 4, each on what those before let through.
         trees: per column, 1 to 256.
         share: of units that each tree grows from, above 0 up to 1; a quarter more where units have three rows or more.
         min_leaf: units on either side of every cut where the table has enough rows, at least 10; half as many where
@@ -79,6 +80,7 @@ class Forest:
     """
 
     preset: str = Preset.FAST
+    rounds: int = 2
     trees: int = 16
     share: float = 0.4
     min_leaf: int = 20
@@ -100,6 +102,7 @@ class Forest:
             raise GeneratorError(
                 "setting preset of generator forest is unknown", allowed=f"there are {', '.join(Preset)}"
             )
+        _within("rounds", self.rounds, 1, 4)
         _within("trees", self.trees, 1, 256)
         _within("share", self.share, 0.01, 1)
         _within("min_leaf", self.min_leaf, K, 10_000)
@@ -208,13 +211,13 @@ class Forest:
             made = np.asfortranarray(codes[at])
             drawn.append(portrait.draw(made, series.told(*model.follow(series, made, beside, some, rng)), some))
         kept, most = _thinned(unit_ids(units[at[some.starts[:-1]]].astype(np.uint64), len(real)), rng)
-        boosting = Boosting(min_leaf=most * _JUDGES * self.k, pool=_POOL)
+        boosting = Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k, pool=_POOL)
         judge = discriminate(real[kept], np.concatenate(drawn), boosting, rng=rng)
         return replace(model, judge=judge, series=replace(series, portrait=portrait))
 
     def _refined(self, model: ForestModel, codes: Codes, units: Ints, rng: np.random.Generator) -> ForestModel:
         some, most = _thinned(units, rng)
-        boosting = Boosting(min_leaf=most * _JUDGES * self.k)  # so that no leaf is told by few units
+        boosting = Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k)  # so that no leaf is told by few units
         given = len(model.context)
         rows = np.arange(2 * boosting.pool * min(len(codes), MOST_REAL)) % len(codes)
         drawn = model.fill(np.asfortranarray(codes[rows]) if given else blank(len(rows), codes.shape[1]), rng)
