@@ -217,7 +217,7 @@ class Forest:
 
     def _refined(self, model: ForestModel, codes: Codes, units: Ints, rng: np.random.Generator) -> ForestModel:
         some, most = _thinned(units, rng)
-        boosting = Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k)  # so that no leaf is told by few units
+        boosting = Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k)  # no leaf by few units
         given = len(model.context)
         rows = np.arange(2 * boosting.pool * min(len(codes), MOST_REAL)) % len(codes)
         drawn = model.fill(np.asfortranarray(codes[rows]) if given else blank(len(rows), codes.shape[1]), rng)
