@@ -137,6 +137,19 @@ def _macro(boards: Sequence[Board]) -> str:
         for name, power in ways:
             cells = [_share(_mean(board, w, power, seen=s)) for w in WORLDS for s in (False, True)]
             rows.append([_bold(board.tool), name, *cells])
+    return f"{markdown(rows)}\n\n{_how_often(boards)}"
+
+
+def _how_often(boards: Sequence[Board]) -> str:
+    """On how many runs each tool's figures stand."""
+    rows = [["runs of a case, and clean ones", *WORLDS]]
+    for board in boards:
+        cells = []
+        for world in WORLDS:
+            counts = {len(board.runs[case]) for case in _cases(board, world)}
+            each = "" if not counts else f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+            cells.append(f"{each}, {len(board.clean(world))}" if each else "")
+        rows.append([_bold(board.tool), *cells])
     return markdown(rows)
 
 
