@@ -25,7 +25,7 @@ def test_every_name_gives_a_generator_with_that_name_and_licence():
     ("name", "settings", "sentence"),
     [
         ("forrest", {}, 'there is no generator forrest; there are forest, marginals.* [dD]id you mean "forest"?'),
-        ("forest", {"tree": 3}, 'forest has no setting tree; its settings are preset, rounds, trees.*id you mean "trees"?'),
+        ("forest", {"tree": 3}, 'no setting tree; its settings are preset, rounds, trees.*id you mean "trees"?'),
         ("forest", {"trees": "many"}, "setting trees of generator forest is out of range; it is a whole number"),
         ("forest", {"trees": 2.5}, "it is a whole number"),
         ("forest", {"share": 2}, "setting share of generator forest is out of range; 0.01 to 1 is allowed"),
