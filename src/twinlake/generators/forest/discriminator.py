@@ -41,7 +41,7 @@ class Boosting:
     leaves: int = 127
     depth: int = 12
     rate: float = 0.15
-    min_leaf: int = 200
+    min_leaf: int = 50
     shrinkage: float = 20.0
     pool: int = 4
 

@@ -211,13 +211,17 @@ class Forest:
             made = np.asfortranarray(codes[at])
             drawn.append(portrait.draw(made, series.told(*model.follow(series, made, beside, some, rng)), some))
         kept, most = _thinned(unit_ids(units[at[some.starts[:-1]]].astype(np.uint64), len(real)), rng)
-        boosting = Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k, pool=_POOL)
+        boosting = replace(self._boosting(most), pool=_POOL)
         judge = discriminate(real[kept], np.concatenate(drawn), boosting, rng=rng)
         return replace(model, judge=judge, series=replace(series, portrait=portrait))
 
+    def _boosting(self, most: int) -> Boosting:
+        """How the discriminator learns where a unit has up to `most` rows, so that few units tell no leaf."""
+        return Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k)
+
     def _refined(self, model: ForestModel, codes: Codes, units: Ints, rng: np.random.Generator) -> ForestModel:
         some, most = _thinned(units, rng)
-        boosting = Boosting(rounds=self.rounds, min_leaf=most * _JUDGES * self.k)  # no leaf by few units
+        boosting = self._boosting(most)
         given = len(model.context)
         rows = np.arange(2 * boosting.pool * min(len(codes), MOST_REAL)) % len(codes)
         drawn = model.fill(np.asfortranarray(codes[rows]) if given else blank(len(rows), codes.shape[1]), rng)
