@@ -15,8 +15,8 @@ from postgres import PASSWORD, binaries
 
 from twinlake.cli.commands import main
 from twinlake.project import json_schema, read_pipeline
-from twinlake.storage.layout import Layout, private
-from twinlake.storage.secret import SIZE
+from twinlake.storage.layout import Layout
+from twinlake.storage.secret import vault_secret
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HOW_TOS = sorted((ROOT / "docs" / "how-to").glob("*.md"))
@@ -45,9 +45,7 @@ def checkout(tmp_path_factory, postgres) -> Iterator[Shell]:
         made_here = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
         whole = (ROOT / name).is_dir()
         shutil.copytree(ROOT / name, root / name, ignore=made_here) if whole else shutil.copy(ROOT / name, root)
-    secret = private(Layout(root).vault) / "secret"
-    secret.touch(mode=0o600)
-    secret.write_bytes(b"s" * SIZE)
+    vault_secret(Layout(root))
     bin_ = binaries()
     path = [str(Path(sys.executable).parent), *([str(bin_)] if bin_ else []), os.environ["PATH"]]
     shell = Shell(root)

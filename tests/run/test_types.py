@@ -31,7 +31,7 @@ DUCKDB = f"""
         zoned TIMESTAMPTZ NOT NULL, words VARCHAR NOT NULL, mood mood, ident UUID, j JSON, raw BLOB);
     INSERT INTO every SELECT i, n % 100, n, n, n % 200, n, n, n, n, n / 7, n / 3, n % 50, n / 7, sqrt(n), n % 2 = 0,
         DATE '2020-01-01' + n, TIME '08:00' + INTERVAL (n) SECOND, moment, moment, moment, moment, moment,
-        'w' || n % 20, CASE WHEN n % 3 = 0 THEN 'sad' ELSE 'it''s, "fine"' END::mood, uuid(), json_object('a', n % 5),
+        'w' || n % 20, CASE WHEN n % 3 = 0 THEN 'sad' ELSE 'it''s, "fine"' END::mood, md5(i::VARCHAR)::UUID, json_object('a', n % 5),
         ('b' || n % 7)::BLOB
     FROM (SELECT i, (hash(i) % 900)::INTEGER AS n, TIMESTAMP '2024-01-01 00:00:00' + INTERVAL (i * 61) SECOND AS moment
           FROM range({ROWS}) AS t (i));
@@ -45,9 +45,9 @@ POSTGRES = (
         r real, f double precision NOT NULL, yes bool, day date NOT NULL, clock time, plain timestamp,
         zoned timestamptz, words text, short varchar(5) NOT NULL, mood mood, ident uuid, j json, jb jsonb,
         raw bytea)""",
-    f"""INSERT INTO every SELECT gen_random_uuid(), n, n, n, n / 7.0, n / 3.0, n / 7.0, sqrt(n), n % 2 = 0,
+    f"""INSERT INTO every SELECT md5('key ' || i)::uuid, n, n, n, n / 7.0, n / 3.0, n / 7.0, sqrt(n), n % 2 = 0,
         DATE '2020-01-01' + n, TIME '08:00' + make_interval(secs => n), at, at, 'w' || n % 20, n % 20,
-        (CASE WHEN n % 3 = 0 THEN 'sad' ELSE 'it''s, "fine"' END)::mood, gen_random_uuid(),
+        (CASE WHEN n % 3 = 0 THEN 'sad' ELSE 'it''s, "fine"' END)::mood, md5('other ' || i)::uuid,
         json_build_object('a', n % 5), jsonb_build_object('a', n % 5), decode('ff00', 'hex')
         FROM (SELECT i, (i * 7919) % 900 AS n, TIMESTAMP '2024-01-01' + make_interval(secs => i * 61) AS at
               FROM generate_series(1, {ROWS}) AS t (i)) AS made""",

@@ -49,7 +49,7 @@ def _make(file: Path) -> None:
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as out:
-            out.write(secrets.token_bytes(SIZE))
+            out.write(_drawn())
             out.flush()
             os.fsync(out.fileno())
         os.link(beside, file)  # all or nothing, and never over a secret that another process made meanwhile
@@ -57,3 +57,7 @@ def _make(file: Path) -> None:
         return
     finally:
         beside.unlink()
+
+
+def _drawn() -> bytes:
+    return secrets.token_bytes(SIZE)
