@@ -31,8 +31,8 @@ DUCKDB = f"""
         zoned TIMESTAMPTZ NOT NULL, words VARCHAR NOT NULL, mood mood, ident UUID, j JSON, raw BLOB);
     INSERT INTO every SELECT i, n % 100, n, n, n % 200, n, n, n, n, n / 7, n / 3, n % 50, n / 7, sqrt(n), n % 2 = 0,
         DATE '2020-01-01' + n, TIME '08:00' + INTERVAL (n) SECOND, moment, moment, moment, moment, moment,
-        'w' || n % 20, CASE WHEN n % 3 = 0 THEN 'sad' ELSE 'it''s, "fine"' END::mood, md5(i::VARCHAR)::UUID, json_object('a', n % 5),
-        ('b' || n % 7)::BLOB
+        'w' || n % 20, CASE WHEN n % 3 = 0 THEN 'sad' ELSE 'it''s, "fine"' END::mood, md5(i::VARCHAR)::UUID,
+        json_object('a', n % 5), ('b' || n % 7)::BLOB
     FROM (SELECT i, (hash(i) % 900)::INTEGER AS n, TIMESTAMP '2024-01-01 00:00:00' + INTERVAL (i * 61) SECOND AS moment
           FROM range({ROWS}) AS t (i));
     UPDATE every SET i8 = NULL, i32 = NULL, huge = NULL, money = NULL, r = NULL, yes = NULL, day = NULL, clock = NULL,

@@ -14,7 +14,7 @@ from twinlake.census import Census
 from twinlake.errors import LakeError
 from twinlake.storage.layout import Layout
 from twinlake.storage.ledger import Entry, commit, read_censuses, read_ledger, reserve
-from twinlake.storage.secret import vault_secret
+from twinlake.storage.secret import SIZE, vault_secret
 
 CENSUS = Census(np.arange(5, dtype=np.uint64), np.arange(5, dtype=np.uint64) * 7, np.array([1, 1, 0, 1, 0], bool))
 
@@ -135,6 +135,7 @@ def test_a_count_that_is_edited_to_hide_lines_is_found(layout):
 def test_lines_of_another_vault_are_not_taken_for_ours(layout, tmp_path):
     other = project(tmp_path / "other")
     vault_secret(other)
+    other.secret_file.write_bytes(b"o" * SIZE)
     shutil.copytree(layout.ledger("clinic"), other.ledger("clinic"))
     with pytest.raises(LakeError, match="nobody can tell what was let out before"):
         ledger(other)
