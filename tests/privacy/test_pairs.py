@@ -68,6 +68,16 @@ def test_rows_that_are_alike_explain_a_twin_equally():
     assert (found[1][..., 0] == found[1][..., 1]).all()
 
 
+def test_twins_are_shared_by_the_rows_that_are_nearest_to_them():
+    found = pairs.crowds(KNOWN, TWINS)
+    np.testing.assert_array_equal(found, plain.crowds(KNOWN, TWINS))
+    assert found.sum() == pytest.approx(len(TWINS))
+    rows = pa.concat_tables([UNITS.rows, UNITS.rows])
+    known, twins = cells(type(UNITS)(rows, UNITS.unit.repeat(2), UNITS.members, UNITS.names), TWIN)
+    twice = pairs.crowds(known, twins)
+    np.testing.assert_array_equal(twice[: len(found)], twice[len(found) :])
+
+
 @pytest.mark.parametrize("most", [0, 1, 2])
 def test_coincidences_with_twins_and_with_other_units(most):
     nobody = np.full(len(TWINS), -1)

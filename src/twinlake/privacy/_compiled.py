@@ -6,6 +6,7 @@ import numpy as np
 
 _SAME = 0.025
 _LEAST = 1e-290
+_TIED = np.float32(1e-5)
 
 
 @numba.njit(inline="always")
@@ -135,6 +136,26 @@ def owners(ranks, ties, codes, shares, lifts, parents, weights, unit, to_ranks, 
         places[0, j], places[1, j], places[2, j] = at, rooted_at, likest
         found[:, j] = best
     return places, found
+
+
+@numba.njit(parallel=True, cache=True)
+def crowds(ranks, codes, to_ranks, to_codes):
+    """See `plain.crowds`."""
+    rows, twins = len(ranks), len(to_ranks)
+    nearest, sharing, found = np.empty(twins, np.float32), np.empty(twins), np.empty(rows)
+    for j in numba.prange(twins):
+        apart = np.empty(rows, np.float32)
+        for i in range(rows):
+            apart[i] = _apart(ranks[i], codes[i], to_ranks[j], to_codes[j])
+        nearest[j] = apart.min()
+        sharing[j] = 1.0 / (apart <= nearest[j] + _TIED).sum()
+    for i in numba.prange(rows):
+        total = 0.0
+        for j in range(twins):
+            if _apart(ranks[i], codes[i], to_ranks[j], to_codes[j]) <= nearest[j] + _TIED:
+                total += sharing[j]
+        found[i] = total
+    return found
 
 
 @numba.njit(parallel=True, cache=True)

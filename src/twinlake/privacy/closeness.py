@@ -1,10 +1,11 @@
-"""How much each unit of the pool looks as if it had been learnt: scores of five attacks, made without the labels.
+"""How much each unit of the pool looks as if it had been learnt: scores of six attacks, made without the labels.
 
 near copy          the twins to which this unit is the nearest of all real ones, by how far the second nearest is off
 record to twin     how near the nearest twin is for a record in so sparse a place, and how many twins crowd around it
 shared cells       how unlikely it is that a twin has these cells in common with it by chance
 single values      how unlikely it is that twins have these very values, each by itself: see `values`
 single record      the same, for judging the one record that stands out most: see `single`
+crowd              how many twins it is the nearest to
 
 A unit of several rows scores by its highest row and by the mean of its rows.
 """
@@ -38,19 +39,21 @@ class Closeness:
     Attributes:
         members: whether each unit was learnt, shape (units,). No score depends on it; `single` does.
         families: scores by attack and name, shape (units,) each.
+        crowd: the like, which tells how far all units lean; what of that is harm is for `membership` to say.
         single: chance of the least likely coincidences of twins with learnt units; see `single`.
         lonely: mean distance of each unit's row to its 5 nearest of other units, the largest of its rows.
     """
 
     members: Members
     families: Mapping[str, Mapping[str, Floats]]
+    crowd: Mapping[str, Floats]
     single: float
     lonely: Floats
 
     @property
     def features(self) -> Floats:
         """All scores side by side, shape (units, scores)."""
-        return np.column_stack([s for family in self.families.values() for s in family.values()])
+        return np.column_stack([s for family in (*self.families.values(), self.crowd) for s in family.values()])
 
 
 def closeness(
@@ -86,6 +89,7 @@ def closeness(
     return Closeness(
         sides.members,
         families,
+        _by_unit({"crowd": pairs.crowds(known, twins)}, sides.unit, units),
         single(known, sides.unit, twins, sides.members, reference),
         _highest(np.where(np.isfinite(radii[:, 0]), radii[:, 0], 0.0), sides.unit, units),
     )

@@ -22,6 +22,7 @@ FOLDS = 5
 ISOLATED = 0.1  # share of units that stand out most
 FEWEST, MOST = 1_000, 0.4  # held-back ones that are to be among them, and what share of all those they are at most
 LEAST = 10  # units of either side without which a group is not attacked on its own
+TRUST = 0.001  # in weights that were learnt: of a thousand units they are half chance, so all start out alike
 ALARMS = 0.01
 GUESSES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
 EVIDENCE = 0.01
@@ -60,7 +61,7 @@ def guesses(close: Closeness, *, rng: np.random.Generator) -> Floats:
     believed = np.zeros(len(members))
     for out in range(FOLDS):
         known, asked = fold != out, fold == out
-        model = LogisticRegression(C=0.1, max_iter=200).fit(places[known], members[known])
+        model = LogisticRegression(C=TRUST, max_iter=200).fit(places[known], members[known])
         believed[asked] = _middle(model.decision_function(places[asked]))
     return believed
 

@@ -38,6 +38,14 @@ def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Floats]:
     return found
 
 
+def crowds(known: Known, twins: Cells) -> Floats:
+    """See `plain.crowds`."""
+    if (loops := _loops()) is None:
+        return plain.crowds(known, twins)
+    found: Floats = loops.crowds(known.cells.ranks, known.cells.codes, twins.ranks, twins.codes)
+    return np.round(found, plain.PLACES)
+
+
 def coincide(known: Known, unit: Codes, twins: Cells, twin_unit: Codes, most: int) -> Floats:
     """See `plain.coincide`."""
     if (loops := _loops()) is None:

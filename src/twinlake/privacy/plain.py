@@ -19,6 +19,8 @@ from twinlake.privacy.pool import Cells, Known, Ranks
 
 SAME = 0.025  # quantities whose ranks are closer than this agree, for the tree and for a whole row
 LEAST = 1e-290
+TIED = np.float32(1e-5)  # sums in another order differ by less
+PLACES = 9  # of sums of shares, for the same reason
 BLOCK = 4_000_000  # pairs at a time
 
 Pair = tuple[Ranks, Floats, npt.NDArray[np.intp]]
@@ -75,6 +77,17 @@ def owners(known: Known, unit: Codes, twins: Cells) -> tuple[Codes, Floats]:
         places.append(np.stack([f[0] for f in found]))
         values.append(np.stack([np.stack(f[1:], axis=1) for f in found]))
     return np.concatenate(places, axis=1), np.concatenate(values, axis=1).astype(np.float64)
+
+
+def crowds(known: Known, twins: Cells) -> Floats:
+    """How many twins each row of the pool is the nearest to, by *apart*; rows that are as near share a twin."""
+    found = np.zeros(len(known.cells))
+    everything = np.arange(len(known.cells))
+    for at in _blocks(len(twins), len(known.cells)):
+        apart = _pairs(known, everything, Cells(twins.ranks[at], twins.codes[at]))[0]
+        nearest = apart <= apart.min(axis=0) + TIED
+        found += (nearest / nearest.sum(axis=0)).sum(axis=1)
+    return np.round(found, PLACES)
 
 
 def coincide(known: Known, unit: Codes, twins: Cells, twin_unit: Codes, most: int) -> Floats:
