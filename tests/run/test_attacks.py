@@ -54,10 +54,10 @@ def test_a_twin_of_copies_fails_every_gate():
 
 
 def test_a_holdout_too_small_to_attack_with_is_inconclusive_and_says_how_many_are_needed():
-    for verdict in judged(REAL, of(people(9, 1)), TWIN, holdout_units=700).values():
+    for verdict in judged(REAL, of(people(6, 1)), TWIN, holdout_units=700).values():
         assert verdict.inconclusive
         assert verdict.reason == (
-            "9 held-back units are too few to attack with, 700 are needed: hold back more"
+            "6 held-back units are too few to attack with, 700 are needed: hold back more"
         ), verdict.gate  # fmt: skip
 
 

@@ -70,7 +70,7 @@ def together(real: Real, synthetic: Tables, table: Table, history: History, *, r
 
     Scores of a unit are taken from each release on its own. *together* is the highest of them: a copy in any release
     counts. *averaged* is the mean of its places among all units, over the releases behind which it stood with the
-    rows it has now.
+    rows it has now; so is the crowd around it.
 
     Args:
         real: rows behind the candidate.
@@ -92,7 +92,8 @@ def together(real: Real, synthetic: Tables, table: Table, history: History, *, r
     flat = [_flat(f) for f in found]
     highest = {name: np.max([f[name] for f in flat], axis=0) for name in flat[0]}
     averaged = {name: _mean([normal_scores(f[name]) for f in flat], present) for name in flat[0]}
-    return replace(found[0], families={"together": highest, "averaged": averaged})
+    crowd = {name: _mean([normal_scores(f.crowd[name]) for f in found], present) for name in found[0].crowd}
+    return replace(found[0], families={"together": highest, "averaged": averaged}, crowd=crowd)
 
 
 def apart(
@@ -120,7 +121,8 @@ def apart(
         which = np.isin(pool.names, names)
         moved = {f"moved, {name}": near[name][which] - far[name][which] for name in near}
         scores = moved | {name: near[name][which] for name in near}
-        yield replace(found[0], members=pool.members[which], families={what: scores}, lonely=found[0].lonely[which])
+        lonely = found[0].lonely[which]
+        yield replace(found[0], members=pool.members[which], families={what: scores}, crowd={}, lonely=lonely)
 
 
 def common(table: Table, retained: tuple[Earlier, ...]) -> Table:
