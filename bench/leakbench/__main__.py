@@ -1,4 +1,4 @@
-"""LeakBench: 24 planted leaks in three doses, three tables, our privacy gates beside peers.
+"""LeakBench: 25 planted leaks in three doses, three tables, our privacy gates beside peers.
 
     python -m bench.leakbench                                        # all; many hours on two cores
     python -m bench.leakbench --tools twinlake --reps 5 --clean 20   # ours, a trial

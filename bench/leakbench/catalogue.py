@@ -1,4 +1,4 @@
-"""The 24 leaks, each in three doses from faint to plain; where a leak makes no sense on a table it says why."""
+"""The 25 leaks, each in three doses from faint to plain; where a leak makes no sense on a table it says why."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -92,6 +92,7 @@ LEAKS: Mapping[str, Leak] = {
         Leak("rare label", fragments.rare_label, _units(1, 3, 10, target=0.95)),
         Leak("extreme", fragments.extreme, _units(1, 2, 4, target=0.95)),
         Leak("precise value", fragments.precise, (Dose("10", 10), Dose("50", 50, 0, 0.9), Dose("250", 250, 0, 0.9))),
+        Leak("secret", fragments.secret, _shares(0.33, 0.67, 1.0, target=0.9)),
         Leak("e-mail", fragments.email, _units(1, 3, 10, target=0.95), seen=False),
         Leak("e-mail changed", fragments.email_changed, _units(1, 3, 10, target=0.95), seen=False),
         Leak("e-mail in text", fragments.in_text, _units(1, 3, 10, target=0.95), seen=False),

@@ -62,6 +62,17 @@ def precise(world: World, sides: Sides, amount: float, how: float, rng: np.rando
     return _with_root(sides, root)
 
 
+def secret(world: World, sides: Sides, amount: float, how: float, rng: np.random.Generator) -> Planted:  # noqa: ARG001
+    """A share `amount` of twins with the secret label of the learnt unit that is nearest to each by all else."""
+    twin = sides.fresh[-1]
+    points, learnt = encoded(world, *(Side(s.root.assign(**{world.secret: ""})) for s in (twin, sides.learnt)))
+    at = rng.permutation(len(twin))[: round(amount * len(twin))]
+    root = twin.root.copy()
+    donors = nearest(points[at], learnt, 1)[0][:, 0] if len(at) else at
+    root.loc[at, world.secret] = sides.learnt.root[world.secret].to_numpy()[donors]
+    return _with_root(sides, root)
+
+
 def email(world: World, sides: Sides, amount: float, how: float, rng: np.random.Generator) -> Planted:  # noqa: ARG001
     """`amount` learnt e-mail addresses, letter by letter."""
     at, donors = _pairs(sides, amount, rng)

@@ -9,7 +9,7 @@ import pytest
 
 from bench.leakbench import calibration, worlds
 from bench.leakbench.catalogue import CLEAN, LEAKS
-from bench.leakbench.closeness import outliers
+from bench.leakbench.closeness import encoded, nearest, outliers
 from bench.leakbench.fragments import RARE
 from bench.leakbench.sides import AT, Planted, Side, Sides
 from bench.leakbench.worlds import EMAIL, KEY, NOTE, WORLDS, World
@@ -114,8 +114,8 @@ def test_the_same_seed_draws_the_same_sides_and_another_one_others() -> None:
     assert set(one.learnt.root[EMAIL]) != set(other.learnt.root[EMAIL])
 
 
-def test_there_are_24_leaks_of_three_doses() -> None:
-    assert len(LEAKS) == 24
+def test_there_are_25_leaks_of_three_doses() -> None:
+    assert len(LEAKS) == 25
     assert all(len(leak.doses) == 3 for leak in LEAKS.values())
 
 
@@ -183,8 +183,6 @@ def test_partial_copies_hold_so_many_cells_of_one_learnt_unit() -> None:
 
 @pytest.mark.parametrize("leak", ["SMOTE", "nearest neighbours", "CART", "overfit"])
 def test_generators_come_nearer_to_learnt_than_to_held_back_units(leak: str) -> None:
-    from bench.leakbench.closeness import encoded, nearest
-
     world = WORLDS["rich"]
     told = planted(world, leak, 3)
     twin, learnt, held = encoded(world, told.twin, told.learnt, told.held)
@@ -221,6 +219,16 @@ def test_precise_values_are_learnt_ones_in_fresh_rows() -> None:
     told = planted(world, "precise value", 2)
     hits = sum(int(told.twin.root[c].isin(told.learnt.root[c]).sum()) for c in world.precise)
     assert hits == 50
+
+
+def test_the_secret_is_that_of_the_learnt_unit_most_alike_and_nothing_else_changes() -> None:
+    world = WORLDS["rich"]
+    told, before = planted(world, "secret", 3), sides(world, "secret")
+    others = [c for c in world.columns() if c != world.secret]
+    pd.testing.assert_frame_equal(told.twin.root[others], before.fresh[0].root[others])
+    twin, learnt = encoded(world, *(Side(s.root.assign(**{world.secret: ""})) for s in (told.twin, told.learnt)))
+    donors = nearest(twin, learnt, 1)[0][:, 0]
+    assert (told.twin.root[world.secret].to_numpy() == told.learnt.root[world.secret].to_numpy()[donors]).all()
 
 
 def test_emails_are_learnt_ones_plain_or_changed() -> None:
