@@ -26,6 +26,7 @@ BEFORE = 2.0  # standard errors by which a score is believed to tell before anyt
 ALARMS = 0.01
 GUESSES = (10, 20, 50, 100, 200, 500, 1_000, 2_000)
 EVIDENCE = 0.01
+EVERYBODY = "all units"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -82,7 +83,7 @@ def groups_of(close: Closeness, subgroups: Mapping[str, Mask]) -> dict[str, Mask
     enough = int(np.searchsorted(held, min(FEWEST, MOST * held[-1]))) + 1
     isolated = np.zeros(len(order), np.bool_)
     isolated[order[: max(round(ISOLATED * len(order)), enough)]] = True
-    return {"all units": np.ones(len(order), np.bool_), "most isolated": isolated, **subgroups}
+    return {EVERYBODY: np.ones(len(order), np.bool_), "most isolated": isolated, **subgroups}
 
 
 def auc(believed: Floats, members: Members, *, limit: float, confidence: float, tests: int) -> Told:
@@ -164,6 +165,21 @@ WORDS = {
 }
 
 
+def measured(
+    gate: str, believed: Floats, members: Members, groups: Mapping[str, Mask], *, limit: float, confidence: float
+) -> dict[str, Told]:
+    """A gate's measure of each group that is large enough.
+
+    The three gates, which look at the same beliefs, share the significance; half of it is for all units together.
+    """
+    asked = {g: at for g, at in groups.items() if min(members[at].sum(), (~members[at]).sum()) >= LEAST}
+    tests = {g: len(MEASURES) * 2 * (1 if g == EVERYBODY else len(asked) - 1) for g in asked}
+    return {
+        g: MEASURES[gate](believed[at], members[at], limit=limit, confidence=confidence, tests=tests[g])
+        for g, at in asked.items()
+    }
+
+
 def membership(
     gate: str, table: str, believed: Floats, members: Members, groups: Mapping[str, Mask], *, limit: float,
     confidence: float, held_units: int, n: int,
@@ -181,24 +197,19 @@ def membership(
         held_units: how many held-back units it takes to clear a table.
         n: rows of the twin.
     """
-    asked = {g: at for g, at in groups.items() if min(members[at].sum(), (~members[at]).sum()) >= LEAST}
-    tests = len(asked) * len(MEASURES)  # the three gates look at the same beliefs
-    found = {
-        name: MEASURES[gate](believed[at], members[at], limit=limit, confidence=confidence, tests=tests)
-        for name, at in asked.items()
-    }
+    found = measured(gate, believed, members, groups, limit=limit, confidence=confidence)
     worst = max(found, key=lambda g: (found[g].high, g))
     told = found[worst]
-    enough = found["all units"].held >= held_units
+    enough = found[EVERYBODY].held >= held_units
     passed = told.high <= limit and enough
     failed = any(t.evidence and t.high > limit for t in found.values())
     reason = f"{worst}: {WORDS[gate].format(value=told.value, high=told.high)}; {CHANCE[gate]:g} is chance"
-    if len(asked) < len(groups):
-        reason += f"; groups too small to be attacked on their own: {len(groups) - len(asked)}"
+    if len(found) < len(groups):
+        reason += f"; groups too small to be attacked on their own: {len(groups) - len(found)}"
     if failed:
         reason += ". The generator follows single units: use larger leaves, or more and smaller samples of units"
     elif not passed:
-        reason += f". {_too_few(told, found['all units'].held, held_units)}"
+        reason += f". {_too_few(told, found[EVERYBODY].held, held_units)}"
     return Verdict(
         gate=gate, table=table, value=round(told.value, 6), low=None, high=round(told.high, 6),
         baseline=CHANCE[gate], n=n, limit=limit, bound="at_most", passed=passed,

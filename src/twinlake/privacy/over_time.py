@@ -7,7 +7,7 @@ import numpy as np
 
 from twinlake.privacy.closeness import Closeness
 from twinlake.privacy.history import History, releases_left
-from twinlake.privacy.membership import AUC, EPSILON, MEASURES, TPR, WORDS, groups_of, guesses
+from twinlake.privacy.membership import AUC, EPSILON, EVERYBODY, TPR, WORDS, groups_of, guesses, measured
 from twinlake.privacy.relabel import DRAWS, holm, relabel
 from twinlake.privacy.together import Real, apart, common, steady, together
 from twinlake.project.pipeline import PrivacyGates
@@ -111,13 +111,8 @@ def told_apart(
         EPSILON: privacy.membership_epsilon.limit,
     }
     for gate, limit in limits.items():
-        told = {
-            group: MEASURES[gate](
-                believed[at], seen.members[at], limit=limit, confidence=confidence, tests=len(groups) * len(limits)
-            )
-            for group, at in groups.items()
-        }
-        whole = told["all units"]
+        told = measured(gate, believed, seen.members, groups, limit=limit, confidence=confidence)
+        whole = told[EVERYBODY]
         failed = [t for t in told.values() if t.evidence and t.high > limit]
         unsure = whole.high > limit and whole.held >= privacy.holdout_units
         worst = max(failed, key=lambda t: t.high, default=whole)
