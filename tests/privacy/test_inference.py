@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from dealt import LABELS, QUANTITIES, dealt, people, with_copies
 
-from twinlake.privacy.inference import attribute_inference
+from twinlake.privacy.inference import _shares, attribute_inference
 from twinlake.privacy.pool import Sides
 from twinlake.random import stream
 
@@ -108,3 +108,10 @@ def test_of_two_guesses_of_a_secret_the_better_one_counts():
     by_nearest = judged(side, leak, others=[*LABELS, "illness"], secrets=["illness"], trees=False)
     by_both = judged(side, leak, others=[*LABELS, "illness"], secrets=["illness"])
     assert by_both.parts["illness"] >= by_nearest.parts["illness"] > 0.5
+
+
+def test_secrets_have_half_of_the_significance_and_without_any_all_columns_have_the_same():
+    shares = _shares(["a", "b", "c", "d", "e"], ["b", "e"])
+    assert shares["b"] == shares["e"] == pytest.approx(sum(shares[c] for c in "acd") / 2)
+    assert len(set(_shares(["a", "b"], []).values())) == 1
+    assert set(_shares(["a"], ["a"])) == {"a"}

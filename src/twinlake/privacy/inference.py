@@ -4,7 +4,7 @@ Guessing well is what a twin is for. Guessing better where a person was learnt t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,8 @@ def attribute_inference(
     Each column is guessed from all others, from the twin alone: by the row that is nearest in them, and by
     boosted trees. Of one row per unit. The lead is (right of learnt - right of held back) / (1 - right of held
     back), over all columns together; a column declared secret is held to the limit by itself. A column whose lead is
-    beyond chance (Fisher's exact test, p < 0.01 after Holm's correction) and may be over the limit fails, however small
-    the lead of all is.
+    beyond chance (Fisher's exact test, p < 0.01 after Holm's correction, half of it for secrets) and may be over the
+    limit fails, however small the lead of all is.
 
     Args:
         sides: units to attack.
@@ -100,7 +100,7 @@ def _verdict(
     value, high = leads[worst]
     guesses = [g.column for g in found]
     by_column = {c: min(1.0, guesses.count(c) * min(g.p for g in found if g.column == c)) for c in guesses}
-    failing = sorted(c for c, p in holm(by_column).items() if p < EVIDENCE and c in over)
+    failing = sorted(c for c, p in holm(by_column, _shares(by_column, secrets)).items() if p < EVIDENCE and c in over)
     enough = sides.held >= held_units
     passed = not failing and high <= limit and enough
     reason = f"{worst}: guessed better for learnt units by {value:.1%} of what there is to gain, {high:.1%} at most"
@@ -116,6 +116,12 @@ def _verdict(
         bound="at_most", passed=passed, inconclusive=not passed and not failing, reason=reason,
         parts={c: round(h, 6) for c, (_, h) in leads.items()},
     )  # fmt: skip
+
+
+def _shares(columns: Collection[str], secrets: Sequence[str]) -> dict[str, float]:
+    """Of the significance: half is for columns declared secret, where there are any."""
+    chosen = [c for c in columns if c in secrets]
+    return {c: 1 / len(chosen) if c in chosen else 1 / max(1, len(columns) - len(chosen)) for c in columns}
 
 
 def _guessed(column: str, right: Codes, usual: Codes, members: Members) -> Guessed:
