@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,7 +103,7 @@ def page(shelf: Shelf, home: Path, tools: Iterable[str], *, older: bool = False)
             parts += [f"## {world.name}", f"{world.about[0].upper()}{world.about[1:]}.", _doses(boards, world.name)]
     parts += ["## False alarms", _false_alarms(boards), _calibration(home)]
     if ours is not None:
-        parts += ["## What must be found", _targets(ours), "## Each gate switched off", _mutation(ours)]
+        parts += ["## What must be found", _targets(ours), *_oracle(home), "## Each gate switched off", _mutation(ours)]
     parts += ["## Losses", _losses(boards), "## Cost", _costs(home), "## How it was measured", _METHOD]
     return "\n\n".join(parts) + "\n"
 
@@ -290,6 +290,18 @@ def _calibration(home: Path) -> str:
         rows.append([attack, *(f"{shares[attack][at]:.3f}" for shares in told["tables"].values() for at in levels)])
     head = f"Each attack of `copying` by itself, before any correction, in {told['runs']:,} clean draws of "
     return f"{head}{told['units']:,} units a side (`python -m bench.leakbench.calibration`):\n\n{markdown(rows)}"
+
+
+def _oracle(home: Path) -> Iterator[str]:
+    """What `bench.leakbench.oracle` found."""
+    path = home / "oracle.json"
+    if path.is_file():
+        told = json.loads(path.read_text(encoding="utf-8"))
+        yield (
+            "Ordinary copies in the coarse table, found at p < 0.01 by an oracle that knows how frequent each row is "
+            f"among all 30,000 ({told['runs']} runs, `python -m bench.leakbench.oracle`):"
+        )
+        yield markdown([["copies", *told["found"]], ["found", *(f"{share:.2f}" for share in told["found"].values())]])
 
 
 def _about(boards: Sequence[Board]) -> str:

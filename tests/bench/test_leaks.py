@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.leakbench import calibration, worlds
+from bench.leakbench import calibration, oracle, worlds
 from bench.leakbench.catalogue import CLEAN, LEAKS
 from bench.leakbench.closeness import encoded, nearest, outliers
 from bench.leakbench.fragments import RARE
@@ -342,3 +342,15 @@ def test_sides_come_back_from_tables() -> None:
         side = sides(world, "clean").learnt
         back = world.side(world.tables(side))
         assert changed(side, back) == 0
+
+
+def test_the_oracle_finds_copies_of_rare_rows_and_nothing_else() -> None:
+    everybody = pd.Series([f"row {i}" for i in range(3_000)] + ["frequent"] * 1_000)
+    units = pd.Series([f"row {i}" for i in range(150)] + ["frequent"] * 50)
+    members, fresh = np.arange(200) < 75, [f"row {i}" for i in range(500, 640)]
+    clean = oracle.weighed(units, pd.Series([*fresh, *["frequent"] * 60]), everybody)
+    assert clean[:150].sum() == 0
+    assert 0 < clean[150] == clean[199]  # who is alike shares
+    copies = oracle.weighed(units, pd.Series([*fresh, *["frequent"] * 40, *[f"row {i}" for i in range(20)]]), everybody)
+    assert copies[:20].min() > 10 * copies[199]
+    assert oracle.dealt_anew(copies, members, stream(0)) < 0.01 < oracle.dealt_anew(clean, members, stream(0))
