@@ -340,6 +340,7 @@ _METHOD = f"""\
   person's columns, with number, first, mean and last of the measurements.
 * **Leaks that are generators** (SMOTE, CART, nearest neighbours) act on the table of units. **Overfit** is no trained
   network: learnt units drawn with replacement and blurred by a tenth of a standard deviation stand for one.
+* **Secret** changes one label alone: fresh rows get that of the learnt unit that is nearest to each by all else.
 * **Averaging** is twelve releases, **differencing** two, **shadow** a generator that is fitted 60 times by us; peers
   are given the last release. With nothing planted, twelve releases are of the same rows, and a tenth of the units
   joined between the two.
