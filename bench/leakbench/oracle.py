@@ -16,14 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.leakbench.catalogue import LEAKS
+from bench.leakbench.results import Cell
 from bench.leakbench.sides import Side
-from bench.leakbench.worlds import WORLDS
+from bench.leakbench.worlds import WORLDS, World
 from bench.worlds import FOLDER, ROOT
 from twinlake.random import stream
 
-WORLD = WORLDS["coarse"]
-LEAK = LEAKS["copy"]
 EXPECTED = 20  # copies of all learnt units, for the weights
 FEWEST = 0.3  # rows of the population that a row of one unit counts for
 DRAWS = 1_999  # of labels
@@ -40,10 +38,10 @@ def main() -> int:
     asked = parser.parse_args()
     found, known = {}, everybody(asked.data)
     for dose in (0, 1, 2, 3):
-        label = LEAK.doses[dose - 1].label if dose else LEAK.none().label
-        chances = [chance(dose, run, asked.data, known) for run in range(asked.runs)]
-        found[label] = float(np.mean([p < EVIDENCE for p in chances]))
-        print(f"{LEAK.name} {label}: found in {found[label]:.0%} of {asked.runs}", flush=True)
+        cells = [Cell("coarse", "copy", dose, run) for run in range(asked.runs)]
+        label = cells[0].planned()[2].label
+        found[label] = float(np.mean([chance(cell, asked.data, known) < EVIDENCE for cell in cells]))
+        print(f"copy {label}: found in {found[label]:.0%} of {asked.runs}", flush=True)
     asked.home.mkdir(parents=True, exist_ok=True)
     (asked.home / "oracle.json").write_text(json.dumps({"runs": asked.runs, "found": found}), encoding="utf-8")
     return 0
@@ -51,18 +49,20 @@ def main() -> int:
 
 def everybody(folder: Path, *, third: int = 10_000) -> "pd.Series[str]":
     """The rows of the whole population: three sides that are as large as they can be."""
-    sides = WORLD.draw(0, units=third, folder=folder)
-    return pd.concat([_rows(s) for s in (sides.learnt, sides.held, sides.fresh[0])])
+    world = WORLDS["coarse"]
+    sides = world.draw(0, units=third, folder=folder)
+    return pd.concat([_rows(world, s) for s in (sides.learnt, sides.held, sides.fresh[0])])
 
 
-def chance(dose: int, run: int, folder: Path, known: "pd.Series[str]") -> float:
-    """The p-value of one case; dose 0 plants nothing."""
-    chosen, sides = LEAK.doses[dose - 1] if dose else LEAK.none(), WORLD.draw(run, folder=folder)
-    told = LEAK.plant(WORLD, sides, chosen.amount, chosen.how, stream(run, "oracle", dose))
-    units = pd.concat([_rows(told.learnt), _rows(told.held)])
-    scores = weighed(units, _rows(told.twin), known)
+def chance(cell: Cell, folder: Path, known: "pd.Series[str]") -> float:
+    """The p-value of one case."""
+    world, leak, dose = cell.planned()
+    sides = world.draw(cell.repetition, folder=folder)
+    told = leak.plant(world, sides, dose.amount, dose.how, stream(cell.repetition, "oracle", cell.dose))
+    units = pd.concat([_rows(world, told.learnt), _rows(world, told.held)])
+    scores = weighed(units, _rows(world, told.twin), known)
     members = np.arange(len(units)) < len(told.learnt)
-    return dealt_anew(scores, members, stream(run, "oracle", "deals"))
+    return dealt_anew(scores, members, stream(cell.repetition, "oracle", "deals"))
 
 
 def weighed(units: "pd.Series[str]", twins: "pd.Series[str]", everybody: "pd.Series[str]") -> Floats:
@@ -84,9 +84,9 @@ def dealt_anew(scores: Floats, members: npt.NDArray[np.bool_], rng: np.random.Ge
     return (1 + sum(d >= real - 1e-9 for d in dealt)) / (1 + DRAWS)
 
 
-def _rows(side: Side) -> "pd.Series[str]":
+def _rows(world: World, side: Side) -> "pd.Series[str]":
     """Learnt columns of each unit as one text."""
-    return side.root[list(WORLD.columns())].astype(str).agg("|".join, axis=1)
+    return side.root[list(world.columns())].astype(str).agg("|".join, axis=1)
 
 
 if __name__ == "__main__":
