@@ -1,6 +1,7 @@
 """Who was learnt can't be told: AUC, hits at few alarms and ε, of all units and of groups, each with its upper end."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from twinlake.privacy import membership
-from twinlake.privacy.closeness import closeness
+from twinlake.privacy.closeness import Closeness, closeness
 from twinlake.privacy.membership import AUC, EPSILON, FEWEST, LEAST, MOST, TPR, groups_of, guesses, subgroups
 from twinlake.random import stream
 
@@ -148,7 +149,7 @@ def test_subgroups_are_numbered_by_size_and_name_no_value():
     assert [int(at.sum()) for at in found.values()] == [900, 700, 600, 5]
 
 
-def test_of_a_group_of_fewer_than_ten_on_a_side_nothing_is_shown():
+def test_of_a_group_of_fewer_than_seven_on_a_side_nothing_is_shown():
     believed, members = coin(2000, 9)
     few = np.zeros(2000, np.bool_)
     few[np.flatnonzero(~members)[: LEAST - 1]] = few[np.flatnonzero(members)[:50]] = True
@@ -188,3 +189,49 @@ def test_no_guess_is_made_of_a_unit_whose_own_answer_was_seen():
         close = closeness(dealt(150, 20 + seed), people(100, 50 + seed), QUANTITIES, LABELS, rng=stream(0, "c"))
         found.append(roc_auc_score(close.members, guesses(close, rng=stream(seed, "guesses"))))
     assert np.mean(found) < 0.53
+
+
+def faint(seed: int, *, lean: float, units: int = 600) -> Closeness:
+    """Scores that know nothing but that learnt units have `lean` standard deviations more of each."""
+    rng, members = stream(seed, "faint"), np.arange(units) % 2 == 0
+    families = {f"{i}": {"score": rng.normal(size=units) + lean * members} for i in range(8)}
+    crowd = {"crowd": rng.normal(size=units) + lean * members}
+    return Closeness(members, families, crowd, 1.0, np.zeros(units))
+
+
+def errors(seed: int, *, lean: float) -> float:
+    """By how many of Mann and Whitney's standard errors the guesses tell who was learnt."""
+    close = faint(seed, lean=lean)
+    area = roc_auc_score(close.members, guesses(close, rng=stream(seed, "folds")))
+    return (area - 0.5) / math.sqrt(601 / (12 * 300 * 300))
+
+
+def test_an_attacker_takes_no_chance_for_knowledge():
+    assert 0.8 < np.std([errors(seed, lean=0.0) for seed in range(100)]) < 1.2
+
+
+def test_what_each_score_tells_too_faintly_all_tell_together():
+    found = [errors(seed, lean=0.1) for seed in range(40)]
+    assert np.mean(found) > 3  # of one score it is 1.2
+
+
+def test_the_crowd_alone_tells():
+    close = faint(0, lean=0.0)
+    told = replace(close, crowd={"crowd": close.members + stream(1, "crowd").normal(size=600)})
+    assert roc_auc_score(close.members, guesses(told, rng=stream(0, "folds"))) > 0.6
+
+
+def test_half_of_the_significance_is_for_all_units():
+    members = np.arange(40) % 2 == 0
+    groups = {"all units": np.ones(40, np.bool_), **{f"{i}": np.arange(40) // 2 % 2 == i % 2 for i in range(4)}}
+    asked: dict[str, list[int]] = {}
+
+    def spied(_believed, _members, *, tests, **_):
+        asked.setdefault("tests", []).append(tests)
+        return membership.Told(0.5, 0.5, 20, evidence=False, needed=0.0)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(membership, "MEASURES", dict.fromkeys(LIMITS, spied))
+        membership.measured(AUC, np.zeros(40), members, groups, limit=0.5, confidence=0.95)
+    assert asked["tests"] == [6, 24, 24, 24, 24]
+    assert sum(1 / t for t in asked["tests"]) == pytest.approx(1 / len(LIMITS))
