@@ -13,7 +13,7 @@ from twinlake.tables import Tables
 
 PRIVACY = (
     "{recipient: internal, holdout_units: 10, membership: 0.95, membership_tpr: 1, membership_epsilon: 9, "
-    "attribute_inference: 0.95, shadow_fits: 0}"
+    "singling_out: 0.95, linkability: 0.95, attribute_inference: 0.95, shadow_fits: 0}"
 )  # limits that worlds of a few hundred units meet: what attacks find is tested elsewhere
 PIPELINE = f"""\
 description: A small clinic

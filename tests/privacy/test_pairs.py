@@ -90,3 +90,18 @@ def test_coincidences_with_twins_and_with_other_units(most):
 
 def test_the_twin_that_is_nearest_in_all_other_columns():
     same([pairs.without_each(KNOWN.cells, TWINS)], [plain.without_each(KNOWN.cells, TWINS)])
+
+
+def test_the_twins_that_are_nearest_in_either_half():
+    halves = np.array([np.random.default_rng(i).permutation(np.arange(6) % 2) for i in range(4)], np.int8)
+    found = pairs.linked(KNOWN.cells, TWINS, halves)
+    same([found], [plain.linked(KNOWN.cells, TWINS, halves)])
+    assert (found[: 3 * 4] > 0).any()
+    few = KNOWN.cells.at(np.arange(5))
+    assert (pairs.linked(few, few, halves) >= 0.5).all()  # each is its own twin; two are alike in one half
+
+
+def test_of_twins_that_are_as_near_one_is_drawn_for_each_half():
+    rows = KNOWN.cells.at(np.array([7, 7]))
+    halves = np.array([[0, 1, 0, 1, 0, 1]], np.int8)
+    assert pairs.linked(rows, rows, halves).tolist() == [[0.5], [0.5]]

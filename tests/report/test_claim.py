@@ -13,8 +13,8 @@ from twinlake.verdict import Severity, Verdict
 EVIDENCE = Evidence(recipient="public", policy="ab" * 10, version="1.0")
 ROOT = Path(__file__).parents[2]
 GATES = (
-    "copying", "membership", "membership_tpr", "membership_epsilon", "attribute_inference", "over_time", "shadow",
-    "replay",
+    "copying", "membership", "membership_tpr", "membership_epsilon", "singling_out", "linkability",
+    "attribute_inference", "over_time", "shadow", "replay",
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_a_pass_is_told_for_whom_how_sure_against_what_and_what_was_not_tested()
     )
     assert "telling whether a person is among the real rows" in said
     assert "Within their limits, too: finding real records" in said
-    assert "Not tested: Several releases together" in said
+    assert "Not tested: Singling out; Linkability; Several releases together" in said
     assert all(text.split(":")[0] in said for text in UNTESTED)
 
 

@@ -120,7 +120,7 @@ def test_no_promise_is_made_that_nobody_can_keep() -> None:
 def test_what_was_not_tested_is_named_until_a_gate_tests_it() -> None:
     before = Reader(written()).text
     assert "Membership: whether" in before
-    assert "Not tested: Membership; Attribute inference; Several releases together" in before
+    assert "Not tested: Membership; Singling out; Linkability; Attribute inference; Several releases together" in before
     after = Reader(written(verdicts=[verdict(), verdict("membership", bound="at_most", value=0.5, limit=0.55)])).text
     assert "Membership: whether" not in after
     assert "Attribute inference: whether" in after

@@ -223,3 +223,45 @@ def coincide(ranks, ties, codes, shares, lifts, parents, unit, to_ranks, to_code
                 total += term
             found[i, differ] = max(found[i, differ], surprise + near - np.log(total))
     return found
+
+
+@numba.njit(parallel=True, cache=True)
+def linked(ranks, codes, to_ranks, to_codes, halves):
+    """See `plain.linked`."""
+    rows, labels, splits = len(ranks), codes.shape[1], len(halves)
+    weights = np.ascontiguousarray(halves.T).astype(np.float32)
+    found = np.zeros((rows, splits))
+    for i in numba.prange(rows):
+        least = np.full((2, splits), np.inf, np.float32)
+        tied = np.zeros((3, splits), np.int64)  # nearest in either half, and in both
+        own = np.empty((2, splits), np.float32)
+        for j in range(len(to_ranks)):
+            total = np.float32(0)
+            own[1] = 0
+            for c in range(len(weights)):
+                if c < labels:
+                    step = np.float32(codes[i, c] != to_codes[j, c])
+                else:
+                    step = min(np.float32(1), abs(ranks[i, c - labels] - to_ranks[j, c - labels]))
+                if step > 0:
+                    total += step
+                    for s in range(splits):
+                        own[1, s] += step * weights[c, s]
+            for s in range(splits):
+                own[0, s] = total - own[1, s]
+            for s in range(splits):
+                if own[0, s] > least[0, s] + _TIED and own[1, s] > least[1, s] + _TIED:
+                    continue
+                near = 0
+                for half in range(2):
+                    if own[half, s] < least[half, s] - _TIED:
+                        least[half, s] = own[half, s]
+                        tied[half, s] = tied[2, s] = 0
+                    if own[half, s] <= least[half, s] + _TIED:
+                        tied[half, s] += 1
+                        near += 1
+                if near == 2:
+                    tied[2, s] += 1
+        for s in range(splits):
+            found[i, s] = tied[2, s] / max(1, tied[0, s] * tied[1, s])
+    return found

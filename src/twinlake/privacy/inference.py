@@ -3,7 +3,6 @@
 Guessing well is what a twin is for. Guessing better where a person was learnt than where not is a leak.
 """
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,8 @@ import pyarrow as pa
 
 from twinlake.columns import Codes, sampled
 from twinlake.privacy import pairs
-from twinlake.privacy.pool import Cells, Members, Sides, code
+from twinlake.privacy.leads import Lead, lead
+from twinlake.privacy.pool import Cells, Members, Sides, code, one_row_each
 from twinlake.privacy.relabel import holm
 from twinlake.verdict import Verdict
 
@@ -68,7 +68,7 @@ def attribute_inference(
         trees: whether boosted trees guess too, which takes most of the time.
         rng: draws rows.
     """
-    one = _one_row_each(sides, rng)
+    one = one_row_each(sides, rng)
     known, twins = code(one.rows, sampled(synthetic, TWINS, rng), quantities, others)
     names = [*known.labels, *known.quantities]
     truth, drawn = _bins(known.cells), _bins(twins)
@@ -92,12 +92,12 @@ def _verdict(
 ) -> Verdict:  # fmt: skip
     leads = {"all columns": _lead(found, sides.members, confidence)}
     alone = [(g.column, _lead([g], sides.members, confidence)) for g in found]
-    for column, lead in alone:  # whichever guesser gains more of it
+    for column, own in alone:  # whichever guesser gains more of it
         if column in secrets:
-            leads[column] = max(leads.get(column, lead), lead, key=lambda of: of[1])
-    over = {column for column, lead in alone if lead[1] > limit}
-    worst = max(leads, key=lambda c: (leads[c][1], c))
-    value, high = leads[worst]
+            leads[column] = max(leads.get(column, own), own, key=lambda of: of.high)
+    over = {column for column, own in alone if own.high > limit}
+    worst = max(leads, key=lambda c: (leads[c].high, c))
+    value, high = leads[worst].value, leads[worst].high
     guesses = [g.column for g in found]
     by_column = {c: min(1.0, guesses.count(c) * min(g.p for g in found if g.column == c)) for c in guesses}
     failing = sorted(c for c, p in holm(by_column, _shares(by_column, secrets)).items() if p < EVIDENCE and c in over)
@@ -107,14 +107,12 @@ def _verdict(
     if failing:
         reason += f"; beyond chance in {', '.join(failing)}. The generator follows single units: use larger leaves"
     elif not passed:
-        room = limit - max(value, 0.0)
-        factor = ((high - value) / room) ** 2 if room > 0 else 4.0
-        needed = max(held_units, math.ceil(sides.held * max(1.0, factor)))
+        needed = max(held_units, leads[worst].needed(sides.held, limit))
         reason += f". {sides.held:,} held-back units are too few to tell; about {needed:,} are needed: hold back more"
     return Verdict(
         gate=GATE, table=table, value=round(value, 6), low=None, high=round(high, 6), baseline=0.0, n=n, limit=limit,
         bound="at_most", passed=passed, inconclusive=not passed and not failing, reason=reason,
-        parts={c: round(h, 6) for c, (_, h) in leads.items()},
+        parts={c: round(own.high, 6) for c, own in leads.items()},
     )  # fmt: skip
 
 
@@ -132,26 +130,16 @@ def _guessed(column: str, right: Codes, usual: Codes, members: Members) -> Guess
     return Guessed(column, right.astype(np.intp), usual, p)
 
 
-def _lead(found: Sequence[Guessed], members: Members, confidence: float) -> tuple[float, float]:
-    """The lead over columns together and the upper end of its interval; each unit counts once for all columns.
+def _lead(found: Sequence[Guessed], members: Members, confidence: float) -> Lead:
+    """The lead over columns together; each unit counts once for all columns.
 
     The gain of all columns is shared out, not the mean taken of each column's: a column that is nearly always guessed
-    right would weigh a hundred times another. How well a unit is usually guessed tells nothing of its side, so what
-    that explains is taken off (a control variate; Deng et al., CUPED, 2013): the lead is the same in the mean, and its
-    interval is shorter.
+    right would weigh a hundred times another.
     """
-    from scipy.stats import norm
-
     if not found:
-        return 0.0, 0.0
+        return Lead(0.0, 0.0)
     right, usual = (np.mean([getattr(g, of) for g in found], axis=0) for of in ("right", "usual"))
-    scores = right / max(1e-9, 1 - float(right[~members].mean()))
-    usual = usual - usual.mean()
-    scores = scores - usual * float((scores * usual).sum()) / max(float((usual**2).sum()), 1e-9)
-    mine, theirs = scores[members], scores[~members]
-    value = float(mine.mean() - theirs.mean())
-    spread = math.sqrt(mine.var(ddof=1) / len(mine) + theirs.var(ddof=1) / len(theirs))
-    return value, value + float(norm.ppf(confidence)) * spread
+    return lead(right, usual, members, confidence=confidence)
 
 
 def _usual(cells: Cells, truth: Codes) -> Codes:
@@ -166,13 +154,6 @@ def _usual(cells: Cells, truth: Codes) -> Codes:
             nearest = told[pairs.without_each(cells.at(asked), cells.at(told))]
             found[asked] = np.take_along_axis(truth, nearest, axis=0) == truth[asked]
     return found
-
-
-def _one_row_each(sides: Sides, rng: np.random.Generator) -> Sides:
-    """One row of each unit, drawn."""
-    order = np.lexsort((rng.random(len(sides.unit)), sides.unit))
-    first = order[np.flatnonzero(np.diff(sides.unit[order], prepend=-1))]
-    return Sides(sides.rows.take(pa.array(first)), np.arange(len(first)), sides.members, sides.names)
 
 
 def _bins(cells: Cells) -> Codes:

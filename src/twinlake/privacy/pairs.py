@@ -62,6 +62,14 @@ def without_each(cells: Cells, twins: Cells) -> Codes:
     return found
 
 
+def linked(cells: Cells, twins: Cells, halves: npt.NDArray[np.int8]) -> Floats:
+    """See `plain.linked`."""
+    if (loops := _loops()) is None:
+        return plain.linked(cells, twins, halves)
+    found: Floats = loops.linked(cells.ranks, cells.codes, twins.ranks, twins.codes, halves)
+    return found
+
+
 def _loops() -> ModuleType | None:
     if not COMPILED:
         return None

@@ -112,15 +112,44 @@ def without_each(cells: Cells, twins: Cells) -> Codes:
     """For each row and column, the twin nearest by all other columns; shape (rows, labels and then quantities)."""
     found = []
     for at in _blocks(len(cells), len(twins)):
-        own = [(cells.codes[at, None, c] != twins.codes[None, :, c]).astype(np.float32)
-               for c in range(cells.codes.shape[1])]  # fmt: skip
-        own += [np.minimum(np.float32(1), np.abs(cells.ranks[at, None, c] - twins.ranks[None, :, c]))
-                for c in range(cells.ranks.shape[1])]  # fmt: skip
+        own = _steps(cells, at, twins)
         total = np.zeros((len(at), len(twins)), np.float32)
         for column in own:
             total += column
         found.append(np.column_stack([(total - column).argmin(axis=1) for column in own]))
     return np.concatenate(found)
+
+
+def linked(cells: Cells, twins: Cells, halves: npt.NDArray[np.int8]) -> Floats:
+    """How likely one of the twins nearest to a row in either half of the columns is the same; shape (rows, splits).
+
+    `halves` says which half each column is of, labels first, shape (splits, columns). Of several that are as near, one
+    is drawn for each half.
+    """
+    found = []
+    for at in _blocks(len(cells), len(twins)):
+        own = _steps(cells, at, twins)
+        found.append(np.column_stack([_met(*(_nearest(own, split == half) for half in (0, 1))) for split in halves]))
+    return np.concatenate(found)
+
+
+def _nearest(own: list[Ranks], columns: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which twins are nearest to each row by these columns, ties too; shape (rows, twins)."""
+    apart = np.sum([own[c] for c in np.flatnonzero(columns)], axis=0, dtype=np.float32)
+    return np.asarray(apart <= apart.min(axis=1, keepdims=True) + TIED)
+
+
+def _met(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> Floats:
+    """The chance that one drawn of each row's `first` and one of its `second` are the same, shape (rows,)."""
+    return np.asarray((first & second).sum(axis=1) / (first.sum(axis=1) * second.sum(axis=1)))
+
+
+def _steps(cells: Cells, at: Codes, twins: Cells) -> list[Ranks]:
+    """By column, labels first, how far these rows are from all twins; shape (rows, twins) each."""
+    labels = [(cells.codes[at, None, c] != twins.codes[None, :, c]).astype(np.float32)
+              for c in range(cells.codes.shape[1])]  # fmt: skip
+    return labels + [np.minimum(np.float32(1), np.abs(cells.ranks[at, None, c] - twins.ranks[None, :, c]))
+                     for c in range(cells.ranks.shape[1])]  # fmt: skip
 
 
 def _blocks(rows: int, others: int) -> Iterator[Codes]:

@@ -79,6 +79,13 @@ def sides(
     return Sides(rows, np.sort(place), order < len(own), names[order])
 
 
+def one_row_each(sides: Sides, rng: np.random.Generator) -> Sides:
+    """One row of each unit, drawn."""
+    order = np.lexsort((rng.random(len(sides.unit)), sides.unit))
+    first = order[np.flatnonzero(np.diff(sides.unit[order], prepend=-1))]
+    return Sides(sides.rows.take(pa.array(first)), np.arange(len(first)), sides.members, sides.names)
+
+
 def _drawn(names: Hashes, most: int, rng: np.random.Generator) -> Hashes:
     return names if len(names) <= most else np.sort(rng.choice(names, most, replace=False))
 

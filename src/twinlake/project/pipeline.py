@@ -27,6 +27,8 @@ PRIVACY_LIMITS: Mapping[str, tuple[float, float, float]] = {  # by recipient, in
     "membership": (0.55, 0.575, 0.6),
     "membership_tpr": (0.03, 0.04, 0.05),
     "membership_epsilon": (0.5, 0.75, 1.0),
+    "singling_out": (0.05, 0.07, 0.09),
+    "linkability": (0.05, 0.07, 0.09),
     "attribute_inference": (0.05, 0.075, 0.1),
     "shadow": (0.6, 0.6, 0.6),
     "holdout_units": (500, 300, 100),
@@ -196,6 +198,8 @@ class PrivacyGates(Frozen):
     membership: Limit = GateLimit(limit=PRIVACY_LIMITS["membership"][0])
     membership_tpr: Limit = GateLimit(limit=PRIVACY_LIMITS["membership_tpr"][0])
     membership_epsilon: EpsilonLimit = EpsilonGate(limit=PRIVACY_LIMITS["membership_epsilon"][0])
+    singling_out: Limit = GateLimit(limit=PRIVACY_LIMITS["singling_out"][0])
+    linkability: Limit = GateLimit(limit=PRIVACY_LIMITS["linkability"][0])
     attribute_inference: Limit = GateLimit(limit=PRIVACY_LIMITS["attribute_inference"][0])
     shadow: Limit = GateLimit(limit=PRIVACY_LIMITS["shadow"][0])
     shadow_fits: int = Field(60, ge=0, le=10_000, description="Models learnt for the shadow game; 0: it is not played")

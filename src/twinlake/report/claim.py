@@ -11,6 +11,8 @@ from twinlake.verdict import Verdict, blocking
 _ADVANTAGE: Mapping[str, Callable[[float], float]] = {
     "membership": lambda area: 2 * area - 1,
     "membership_tpr": lambda found: found - 0.01,
+    "singling_out": lambda gain: gain,
+    "linkability": lambda gain: gain,
     "attribute_inference": lambda gain: gain,
 }
 """By how much an attacker does better than guessing; where a gate's value is an upper bound of that."""

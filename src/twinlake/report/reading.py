@@ -105,6 +105,20 @@ _READINGS = {
         "Nasr and Jagielski 2023)? It is a lower bound: it can show that much is given away, not that nothing is.",
         "guessing who is among the real rows and who is not",
     ),
+    "singling_out": Reading(
+        "Singling out",
+        "Where some combination of columns marks one row of the release, does it mark exactly one real person too, and "
+        "is that more often a person the model learnt? The value is by how much more often, as a share of what is left "
+        "to gain: 0 is no more often, 1 is always.",
+        "singling out a person who is among the real rows by what marks one released row",
+    ),
+    "linkability": Reading(
+        "Linkability",
+        "Of two sources that each know half of a person's columns, does the release tell that they speak of the same "
+        "person, and does it so more often of one the model learnt? The value is by how much more often, as a share of "
+        "what is left to gain: 0 is no more often, 1 is always.",
+        "linking what two sources know of a person who is among the real rows",
+    ),
     "attribute_inference": Reading(
         "Attribute inference",
         "Can a detail of a person be guessed better from the release than it could be were that person not in it? The "
@@ -127,6 +141,10 @@ _READINGS = {
 _UNRUN = (
     (("membership", "membership_tpr", "membership_epsilon"),
      "Membership: whether somebody can find out that a certain person is among the real rows."),
+    (("singling_out",),
+     "Singling out: whether what marks one released row marks one real person."),
+    (("linkability",),
+     "Linkability: whether the release ties together what two sources know of a person."),
     (("attribute_inference",),
      "Attribute inference: whether the release lets an unknown detail of a known person be guessed."),
     (("over_time",), "Several releases together: what comparing or averaging them gives away."),

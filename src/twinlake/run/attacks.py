@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from twinlake.columns import Floats, labels
 from twinlake.hashing import Hashes, hash_rows
-from twinlake.privacy import copying, inference, membership
+from twinlake.privacy import copying, inference, linking, membership, singling
 from twinlake.privacy.closeness import Closeness, closeness
 from twinlake.privacy.entity import children, embed, frequent_labels
 from twinlake.privacy.order import follows
@@ -21,7 +21,8 @@ from twinlake.schema import Table
 from twinlake.tables import Tables
 from twinlake.verdict import Verdict
 
-GATES = (copying.GATE, *membership.MEASURES, inference.GATE)
+GATES = (copying.GATE, *membership.MEASURES, singling.GATE, linking.GATE, inference.GATE)
+WHOLE = {singling.GATE: singling.singling_out, linking.GATE: linking.linkability}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Attacks:
     trees: bool = True
 
     def verdict(self, gate: str) -> Verdict:
-        """The verdict of one of the five gates."""
+        """The verdict of one of the gates."""
         chosen: GateLimit = getattr(self.privacy, gate)
         early = self._early
         found = early(gate, chosen.limit) if early else self._judged(gate, chosen.limit)
@@ -76,6 +77,12 @@ class Attacks:
                 self._sides, self.synthetic[self.name], self.name, quantities, others, secrets=self._own("secrets"),
                 limit=limit, confidence=self.confidence, held_units=held, trees=self.trees,
                 rng=self._stream(gate),
+            )  # fmt: skip
+        if gate in WHOLE:
+            twins, quantities, others = self._widest
+            return WHOLE[gate](
+                self._sides, twins, self.name, quantities, others, limit=limit, confidence=self.confidence,
+                held_units=held, rng=self._stream(gate),
             )  # fmt: skip
         return membership.membership(
             gate, self.name, self._believed, self._sides.members, self._groups, limit=limit,
@@ -124,9 +131,17 @@ class Attacks:
         rng = self._stream("closeness")
         views = [closeness(self._sides, self.synthetic[self.name], quantities, others, rng=rng)]
         if self._embedded:
-            _, _, twins, added = self._embedded
-            views.append(closeness(self._sides, twins, [*quantities, *added], others, rng=rng))
+            views.append(closeness(self._sides, *self._widest, rng=rng))
         return views
+
+    @property
+    def _widest(self) -> tuple[pa.Table, list[str], list[str]]:
+        """The twin's rows, quantities and labels, what is told of each unit's children among them."""
+        quantities, others = learnt_columns(self._table)
+        if not self._embedded:
+            return self.synthetic[self.name], quantities, others
+        _, _, twins, added = self._embedded
+        return twins, [*quantities, *added], others
 
     @property
     def _order(self) -> float:
