@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from twinlake.privacy.sequences import copied_sequences
+from twinlake.privacy.sequences import Finding, Trio, _failed, copied_sequences
 from twinlake.schema import Column, Kind, Reference, Schema, Table
 from twinlake.tables import Tables
 from twinlake.units import assign_units
@@ -28,7 +28,7 @@ SCHEMA = Schema((SHOPS, SALES))
 LOOSE = Schema((SHOPS, replace(SALES, order_by=None)))
 
 
-def world(shops: int, seed: int, *, first: int = 0, schema: Schema = SCHEMA) -> Tables:
+def world(shops: int, seed: int, *, first: int = 0, schema: Schema = SCHEMA, days: int = 2000) -> Tables:
     """Shops that each sell two dozen times; many a row coincides with one of another shop."""
     rng = np.random.default_rng(seed)
     many = rng.integers(12, 40, shops)
@@ -36,7 +36,7 @@ def world(shops: int, seed: int, *, first: int = 0, schema: Schema = SCHEMA) -> 
     ids = np.arange(shops) + first
     kinds = rng.choice(["bakery", "kiosk", "florist"], shops)
     sales = {
-        "shop": np.repeat(ids, many), "day": rng.integers(0, 2000, n).astype(np.int32),
+        "shop": np.repeat(ids, many), "day": rng.integers(0, days, n).astype(np.int32),
         "item": rng.choice(ITEMS, n), "pieces": rng.geometric(0.4, n).astype(np.int32),
     }  # fmt: skip
     sold = pa.table(sales).sort_by([("shop", "ascending"), ("day", "ascending")])
@@ -90,6 +90,48 @@ def test_a_copied_sequence_is_a_violation_though_dates_are_moved_or_a_column_is_
     assert max(found.values()) >= shops / 2
     if change == "dates moved":
         assert any("dates moved" in part or "without day" in part for part in found)
+
+
+def test_a_few_copies_are_found_where_single_rows_coincide() -> None:
+    def small(shops: int, seed: int, first: int = 0) -> Tables:
+        """Shops with four to nine sales in sixty days: rows coincide, rows in a row hardly do, and none is long."""
+        sides = world(shops, seed, first=first, days=60)
+        kept = np.random.default_rng(seed).random(sides.rows("sales")) < 0.25
+        return Tables(SCHEMA, {"shops": sides["shops"], "sales": sides["sales"].filter(pa.array(kept))})
+
+    real, holdout, twin = small(400, 0), small(400, 1, 5000), small(400, 2)
+    assert parts(twin, real, holdout) == {}
+    found = parts(with_copies(twin, real, 4), real, holdout)
+    assert any(part.endswith("beyond chance") and "all columns" in part for part in found)
+    assert max(found.values()) <= 8
+
+
+class Counted(Trio):
+    """Of which chance met so many units at one to four rows in a row."""
+
+    _counts = (np.array([100.0, 30.0, 3.0, 1.0]), 2)
+
+
+def test_chance_is_counted_or_carried_on_no_faster_than_to_a_quarter() -> None:
+    trio = Counted([], ())
+    assert [trio.expected(length) for length in (1, 2, 3)] == [100, 30, 3]
+    assert trio.expected(4) == 1
+    assert trio.expected(8) == pytest.approx((1 / 3) ** 4)  # the last two steps fell to a tenth and to a third
+    trio.__dict__["_counts"] = (np.array([100.0, 1.0, 1.0, 1.0]), 0)
+    assert trio.expected(4) == pytest.approx(0.25**2)  # not to a hundredth, though the one step seen did
+
+
+def test_where_everybody_shares_rows_nothing_is_told_of_longer_ones() -> None:
+    trio = Counted([], ())
+    trio.__dict__["_counts"] = (np.array([400.0, 400.0, 400.0, 400.0]), 3)
+    assert trio.expected(32) == 400
+
+
+def test_half_of_the_significance_is_for_copies_of_all_columns() -> None:
+    faint = [Finding(f"view {i}", 3.0, 0.5) for i in range(20)]
+    assert _failed([*faint, Finding("plain", 3.0, 0.004, plain=True)]) == {"plain, beyond chance": 3.0}
+    assert _failed([*faint, Finding("other", 3.0, 0.004)]) == {}
+    assert _failed([Finding("sure", 1.0, None)]) == {"sure": 1.0}
 
 
 def test_a_part_of_a_sequence_is_a_violation() -> None:

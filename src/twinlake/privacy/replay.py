@@ -55,7 +55,8 @@ def replay(
     g. Rows of one parent. No 4 rows in a row that fewer than `k` real units hold, no four or more that are all of a
        parent's, and no 2 with what is learnt of the parent, whether over all columns, without any one of them, over a
        telling one alone or with the dates moved. Where chance can bring a quarter (of all: two) of these rows about,
-       for two real units share it, they are held against the holdout, and twice as many are looked for.
+       for two real units share it, they are held against the holdout and against what chance, counted at one to four
+       rows and carried on, lets expect, and twice as many are looked for.
 
     For nobody's rows (`units` None) b and f count rows as units, c and d hold, a, e and g do not. Public tables pass.
     `baseline` is the number of rows that chance alone would make coincide with learnt ones.

@@ -1,89 +1,29 @@
 """The rows of one parent in their order: whether a twin has a learnt one's, whole or in part, or with its parent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from twinlake.columns import is_quantity, measurable
-from twinlake.hashing import Hashes, hash_rows, hash_values, mix
-from twinlake.joining import places
+from twinlake.columns import Floats
+from twinlake.hashing import Hashes, mix
+from twinlake.privacy.children import WHOLE, Rows
 from twinlake.privacy.excess import Sides, beyond
-from twinlake.privacy.grams import Places, Rolling, grams
 from twinlake.privacy.holders import found
+from twinlake.privacy.relabel import holm
 from twinlake.schema import Reference, Schema, Table
 from twinlake.tables import Tables
 
-LENGTHS = (4, 8, 16, 32)
+LENGTHS = (WHOLE, 8, 16, 32)
 """Rows in a row that are looked for; the next length where chance brings about the one before."""
 
 ALPHA = 0.01
+FALL = 0.25  # of the units that share some rows, at least so many are believed to share one more
 _WITH_PARENT = (2, 4, 8)
+_COUNTED = (1, 2, 3, 4)  # rows in a row that chance is counted at
+_PLAIN = ("all columns", "dates moved")
 _ALONE = 3  # columns that are looked at by themselves: those with the most different values
-_FIRST = np.uint64(0xA0761D6478BD642F)  # what the distance to the row before is where there is none
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """The rows of a table that have a parent, those of one parent together and in their order.
-
-    Attributes:
-        parent: the parent of each row, ascending, shape (rows,).
-        owners: a hash of the privacy unit of each row, shape (rows,).
-        rank: the place of each row in its order, shape (rows,); 0 where the table has none.
-        cells: the hash of each value by column; `gap` is how far it is from the row before in its order.
-        above: the hash of what is learnt of the parent, shape (rows,).
-    """
-
-    parent: Places
-    owners: Hashes
-    rank: Places
-    cells: Mapping[str, Hashes]
-    above: Hashes
-
-    @classmethod
-    def of(cls, tables: Tables, table: Table, reference: Reference, owners: Hashes | None) -> Self:
-        """The rows of one side; where `owners` is None a parent's rows are one unit's."""
-        data = tables.columns(table.name, dict.fromkeys([*reference.columns, *table.learnt]))
-        up = tables.schema[reference.table]
-        parents = tables.columns(up.name, dict.fromkeys([*reference.to, *up.learnt]))
-        at = places(data.select(list(dict.fromkeys(reference.columns))), parents, reference)
-        own = np.flatnonzero(at >= 0)
-        rank = _rank(data, table)[own]
-        order = own[np.lexsort((rank, at[own]))]
-        data, at = data.take(pa.array(order)), at[order]
-        cells = {c: hash_values(data[c]) for c in table.learnt}
-        if table.order_by in table.learnt and is_quantity(table[str(table.order_by)]):
-            cells["gap"] = _gaps(data[str(table.order_by)], at)
-        rank = _rank(data, table)
-        above = hash_rows(parents.select(list(up.learnt)))[at] if up.learnt else np.zeros(len(at), np.uint64)
-        unit = mix(at.astype(np.uint64)) if owners is None else owners[order]
-        return cls(at.astype(np.intp), unit, rank, cells, above)
-
-    def grams(self, columns: tuple[str, ...], length: int, *, with_parent: bool = False) -> tuple[Hashes, Hashes]:
-        """The hash of each `length` rows in a row over some columns, and whose they are; 0 is a parent's rows whole.
-
-        Rows of the same rank have no order among them, nor have those of a table without one. Whole are at least four.
-        """
-        symbols = np.zeros(len(self.parent), np.uint64)
-        for column in columns:
-            symbols = mix(symbols ^ self.cells[column])
-        order = np.lexsort((symbols, self.rank, self.parent))
-        symbols = symbols[order]
-        if with_parent:
-            symbols = mix(symbols ^ self.above)
-        if length:
-            hashes, parents = grams(symbols, self.parent, length)
-            return hashes, self.owners[np.searchsorted(self.parent, parents)]
-        starts = np.flatnonzero(np.diff(self.parent, prepend=-1))
-        sizes = np.diff(np.append(starts, len(self.parent)))
-        long = sizes >= LENGTHS[0]
-        hashes = Rolling.of(symbols).at(starts[long], sizes[long])
-        return mix(hashes ^ sizes[long].astype(np.uint64)), self.owners[starts[long]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +43,12 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Learnt units that are met: by chance not at all where `p_value` is None."""
+    """Learnt units that are met: by chance not at all where `p_value` is None; `plain` where in all columns."""
 
     part: str
     units: float
     p_value: float | None
+    plain: bool = False
 
 
 def copied_sequences(
@@ -146,23 +87,24 @@ def _is_family(rows: Rows) -> bool:
 def _findings(sides: list[Rows], table: Table, parent: str, *, k: int) -> Iterator[Finding]:
     for view, columns in _views(sides[0], table).items():
         what = f"rows in a row of one {parent}, {view}"
-        yield from _runs(Trio(sides, columns), LENGTHS, what, k=k)
-        whole = Trio(sides, columns).met(0, k=k)
+        trio = Trio(sides, columns, plain=view in _PLAIN)
+        yield from _runs(trio, LENGTHS, what, k=k)
+        whole = trio.met(0, k=k)
         if whole.learnt:
-            by_chance = Trio(sides, columns).chance(LENGTHS[0] // 2)
-            yield Finding(f"all rows of one {parent}, {view}", whole.learnt, whole.p_value if by_chance else None)
+            yield trio.finding(f"all rows of one {parent}, {view}", whole, WHOLE, sure=WHOLE // 2)
     if len(np.unique(sides[0].above)) > 1:
         trio = Trio(sides, table.learnt, with_parent=True)
         yield from _runs(trio, _WITH_PARENT, f"rows in a row with their {parent}", k=k)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Trio:
     """Learnt, held-back and twin's rows, looked at over some columns."""
 
     sides: list[Rows]
     columns: tuple[str, ...]
     with_parent: bool = False
+    plain: bool = False
 
     def met(self, length: int, *, k: int) -> Met:
         """How many real units hold rare rows in a row that the twin has too."""
@@ -183,16 +125,63 @@ class Trio:
         shared = (hashes[1:] == hashes[:-1]) & (owners[1:] != owners[:-1])
         return bool(shared.any() or found(held, np.unique(made))[1].any())
 
+    def finding(self, part: str, met: Met, length: int, *, sure: int) -> Finding:
+        """What was met at a length: chance does not reach it where it does not reach `sure` rows in a row.
+
+        Else it is the less likely of two: so many learnt units among those met, and so many met at all (twice its
+        chance, for there are two).
+        """
+        from scipy.stats import poisson
+
+        if not self.chance(sure):
+            return Finding(part, met.learnt, None, self.plain)
+        at_all = float(poisson.sf(met.learnt - 1, self.expected(length)))
+        return Finding(part, met.learnt, min(1.0, 2 * min(met.p_value, at_all)), self.plain)
+
+    def expected(self, length: int) -> float:
+        """How many learnt units chance lets the twin meet at most: counted, or carried on from what was.
+
+        Carried on from the first length that is not met, as the slower of the last two steps fell, and never faster
+        than to a quarter with each row: who shares some rows shares more. Each count is taken for one more than it is,
+        for what was not met once may be met.
+        """
+        counts, last = self._counts
+        step = min(last, len(counts) - 2)
+        fall = max(FALL, (counts[1:] / counts[:-1])[max(0, step - 1) : step + 1].max())
+        at = min(last + 1, len(counts) - 1, length - 1)
+        return float(counts[at] * min(1.0, fall) ** (length - 1 - at))
+
+    @cached_property
+    def _counts(self) -> tuple[Floats, int]:
+        """Learnt units that chance lets the twin meet at one to four rows in a row, and the last place that is not 0.
+
+        Shape (4,), common rows too: the larger of what the twin meets of the held-back units, and what these, in its
+        place, meet of the learnt.
+        """
+        learnt, held, made = (max(1, len(np.unique(s.owners))) for s in self.sides)
+        most, last = [], 0
+        for place, length in enumerate(_COUNTED):
+            (mine, units), (back, back_units), (twin, _) = self._grams(*self.sides, length=length)
+            by_twin, by_held = _holding(back, back_units, twin), _holding(mine, units, back)
+            most.append(max((by_twin + 1) * learnt, (by_held + 1) * made) / held)
+            last = place if by_twin + by_held else last
+        return np.array(most), last
+
     def _grams(self, *sides: Rows, length: int) -> Iterator[tuple[Hashes, Hashes]]:
         return (s.grams(self.columns, length, with_parent=self.with_parent) for s in sides)
+
+
+def _holding(hashes: Hashes, units: Hashes, others: Hashes) -> int:
+    """How many units hold a hash that is among `others`."""
+    return len(np.unique(units[found(hashes, np.unique(others))[1]]))
 
 
 def _views(rows: Rows, table: Table) -> dict[str, tuple[str, ...]]:
     """The columns to look at, by what is said of them: all, all but one, and telling ones alone."""
     names = table.learnt
-    views = {"all columns": names}
+    views = {_PLAIN[0]: names}
     if "gap" in rows.cells:
-        views["dates moved"] = (*(n for n in names if n != table.order_by), "gap")
+        views[_PLAIN[1]] = (*(n for n in names if n != table.order_by), "gap")
     if len(names) > 1:
         views |= {f"without {n}": tuple(m for m in names if m != n) for n in names}
     if len(names) > 2:
@@ -207,36 +196,17 @@ def _runs(trio: Trio, lengths: tuple[int, ...], what: str, *, k: int) -> Iterato
         met = trio.met(length, k=k)
         if not met.learnt:
             return
-        by_chance = trio.chance(max(1, length // 4))
-        yield Finding(f"{length} {what}", met.learnt, met.p_value if by_chance else None)
-        if not by_chance:
+        finding = trio.finding(f"{length} {what}", met, length, sure=max(1, length // 4))
+        yield finding
+        if finding.p_value is None:
             return
 
 
 def _failed(findings: list[Finding]) -> dict[str, float]:
-    """Those that chance does not explain; p-values after Holm's step-down (1979)."""
+    """Those that chance does not explain; half of the significance is for copies of all that rows hold."""
     parts = {f.part: float(f.units) for f in findings if f.p_value is None}
-    tested = sorted((f for f in findings if f.p_value is not None), key=lambda f: (f.p_value, f.part))
-    for i, finding in enumerate(tested):
-        if finding.p_value is not None and finding.p_value >= ALPHA / (len(tested) - i):
-            break
-        parts[f"{finding.part}, beyond chance"] = float(finding.units)
-    return parts
-
-
-def _rank(data: pa.Table, table: Table) -> Places:
-    if table.order_by not in table.learnt:
-        return np.zeros(data.num_rows, np.intp)
-    cells = data[str(table.order_by)].combine_chunks()
-    plain = measurable(cells) if is_quantity(table[str(table.order_by)]) else pa.array(hash_values(cells))
-    return np.asarray(pc.rank(plain, sort_keys="ascending", tiebreaker="dense")).astype(np.intp)
-
-
-def _gaps(cells: pa.ChunkedArray, parent: Places) -> Hashes:
-    """The hash of how far each value is from the one before it of the same parent."""
-    numbers: npt.NDArray[np.float64] = np.asarray(
-        pc.fill_null(measurable(cells).cast(pa.float64(), safe=False), 0.0).to_numpy(zero_copy_only=False)
-    )
-    gaps = hash_values(pa.array(np.round(np.diff(numbers, prepend=0.0), 9)))
-    gaps[np.diff(parent, prepend=-1) != 0] = _FIRST
-    return gaps
+    tested = {f.part: f for f in findings if f.p_value is not None}
+    plain = sum(f.plain for f in tested.values())
+    shares = {part: 1 / plain if f.plain else 1 / (len(tested) - plain) for part, f in tested.items()}
+    chances = holm({part: f.p_value or 0.0 for part, f in tested.items()}, shares)
+    return parts | {f"{p}, beyond chance": float(tested[p].units) for p in sorted(tested) if chances[p] < ALPHA}
