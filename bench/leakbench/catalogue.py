@@ -66,9 +66,10 @@ def _units(*counts: int, target: float | None = None) -> tuple[Dose, ...]:
     return tuple(Dose(f"{n}", n, target=target) for n in counts)
 
 
-def _shares(*shares: float, how: float = 0.0, target: float | None = None) -> tuple[Dose, ...]:
-    last = len(shares) - 1
-    return tuple(Dose(f"{s:.0%}", s, how, target if i == last else None) for i, s in enumerate(shares))
+def _shares(*shares: float, how: float = 0.0, target: float, last: int = 1) -> tuple[Dose, ...]:
+    """Shares, of which the last ones have a target."""
+    free = len(shares) - last
+    return tuple(Dose(f"{s:.0%}", s, how, target if i >= free else None) for i, s in enumerate(shares))
 
 
 CLEAN = Leak("clean", lambda _world, sides, _amount, _how, _rng: clean(sides), (Dose("nothing", 0.0),))
@@ -84,10 +85,10 @@ LEAKS: Mapping[str, Leak] = {
         Leak("partial copy", copies.partial, (
             Dose("8/13 of the cells × all", 1_000, 8 / 13, 0.9), Dose("11/13 × 100", 100, 11 / 13, 0.9),
             Dose("11/13 × all", 1_000, 11 / 13, 0.9))),
-        Leak("SMOTE", generators.smote, _shares(0.1, 0.3, 1.0, target=0.9)),
+        Leak("SMOTE", generators.smote, _shares(0.1, 0.3, 1.0, target=0.9, last=2)),
         Leak("CART", generators.cart, (
             Dose("leaf 50", 1, 50, 0.9), Dose("leaf 5", 1, 5, 0.9), Dose("leaf 1", 1, 1, 0.9))),
-        Leak("nearest neighbours", generators.knn, _shares(0.1, 0.3, 1.0, how=5, target=0.9)),
+        Leak("nearest neighbours", generators.knn, _shares(0.1, 0.3, 1.0, how=5, target=0.9, last=2)),
         Leak("overfit", generators.overfit, _shares(0.1, 0.3, 1.0, how=0.10, target=0.9)),
         Leak("rare label", fragments.rare_label, _units(1, 3, 10, target=0.95)),
         Leak("extreme", fragments.extreme, _units(1, 2, 4, target=0.95)),
