@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from twinlake.report.words import printable
+
 MOST_ROWS = 200
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -23,6 +25,13 @@ def release_lines(releases: Iterable[tuple[str, str, str, Mapping[str, int], str
         yield f"{pipeline}@{name}  {created[:16].replace('T', ' ')}  {generator}  {counts}"
     if not told:
         yield "no releases yet. Make one with: twinlake run NAME"
+
+
+def look_line(what: str, holds: bool, said: str, *, encoding: str = "utf-8") -> str:
+    """A line on one thing that was looked at, in letters that `encoding` can write."""
+    mark = ("✓" if holds else "✗") if encoding.lower().startswith("utf") else ("ok" if holds else "NO")
+    line = f"{mark}  {what}: {printable(said, most=600)}"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def as_text(rows: pa.Table, *, csv: bool = False, formulas: bool = True) -> str:

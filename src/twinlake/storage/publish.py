@@ -8,7 +8,7 @@ next publishing clears up.
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from twinlake.tables import file_hash, parts, read_schema
 from twinlake.verdict import Verdict
 
 _SHOWN = 0o444  # a release never changes; its files are nobody's to write
-_REPORT = "report.html"
+REPORT = "report.html"
 _WHEN = 315_532_800  # 1980-01-01 UTC, the time of every file of a release
 
 
@@ -40,7 +40,7 @@ def snapshot_hash(folder: Path) -> str:
 
     Raises LakeError where the folder holds anything but its schema and the Parquet parts of its tables, or lacks some.
     """
-    return _hash_of(_files(folder, _schema(folder)))
+    return files_hash(_files(folder, _schema(folder)))
 
 
 def publish(
@@ -87,7 +87,7 @@ def publish(
         _clear(layout, pipeline)
         built = _build(layout, pipeline, staging)
         files = _files(built, _schema(built))
-        judgement = _passed(layout, pipeline, _hash_of(files), expected, evidence, secret)
+        judgement = _passed(layout, pipeline, files_hash(files), expected, evidence, secret)
         there = releases(layout, pipeline)
         release = _already(there, judgement, evidence, date)
         if release is None:
@@ -153,9 +153,9 @@ def _manifest(
 
 def _finish(built: Path, manifest: Manifest, report: Callable[[Manifest], str]) -> Manifest:
     """Add the report and the manifest, and bring everything to the disk."""
-    page = built / _REPORT
+    page = built / REPORT
     page.write_text(report(manifest), encoding="utf-8")
-    whole = replace(manifest, files=(*manifest.files, _file(built, _REPORT)))
+    whole = replace(manifest, files=(*manifest.files, _file(built, REPORT)))
     whole.save(built)
     for path in sorted(built.rglob("*"), reverse=True):
         if path.is_file():
@@ -262,6 +262,7 @@ def _file(folder: Path, path: str) -> File:
     return File(path=path, sha256=file_hash(file), bytes=file.stat().st_size, rows=rows)
 
 
-def _hash_of(files: tuple[File, ...]) -> str:
+def files_hash(files: Iterable[File]) -> str:
+    """The hash of a snapshot of these files."""
     told = "".join(f"{f.path}\x00{f.sha256}\n" for f in files)
     return hashlib.sha256(told.encode()).hexdigest()

@@ -1,0 +1,177 @@
+"""Look at a release once more, as somebody who did not make it: its bytes, why it was let out, and the gates again.
+
+What makes a release also says that it may go out. So another role reads its folder and the vault, and takes neither
+the run's word nor the page's.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from twinlake.card import coarse
+from twinlake.errors import LakeError, TwinlakeError, listed
+from twinlake.progress import Progress
+from twinlake.run.extract import Extract, open_extract
+from twinlake.run.gates import Case, judge_table
+from twinlake.run.job import Job
+from twinlake.run.judge import read_suites
+from twinlake.run.policy import policy_hash
+from twinlake.run.record import Record
+from twinlake.run.wall import keep, walled
+from twinlake.storage.bundle import check_bundle
+from twinlake.storage.layout import Layout
+from twinlake.storage.ledger import Entry, read_ledger
+from twinlake.storage.manifest import Manifest, read_manifest, verify_files
+from twinlake.storage.publish import REPORT, files_hash
+from twinlake.storage.secret import SIZE, vault_secret
+from twinlake.storage.verdicts import Gate, Judgement, read_verdicts
+from twinlake.tables import Tables
+from twinlake.verdict import Verdict
+
+NOT_AGAIN = "over_time and shadow are not asked again: they hang on what was let out, and drawn, before"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One thing that was looked at: what, whether it holds, and a sentence."""
+
+    what: str
+    holds: bool
+    said: str
+
+
+def verify(
+    folder: Path, layout: Layout | None, *, again: bool = False, progress: Progress | None = None
+) -> Iterator[Look]:
+    """What a release's folder, and the vault, tell of why it was let out; each thing as soon as it is known.
+
+    Args:
+        folder: of the release, in the lake or a copy of it.
+        layout: the project whose vault judged it; None to look at the folder alone.
+        again: run the gates again on the rows in the vault, and hold what they say against what they said.
+        progress: told of each table.
+
+    Raises LakeError where the manifest can't be read, or there is no vault.
+    """
+    manifest = read_manifest(folder)
+    secret = _secret(layout) if layout else secrets.token_bytes(SIZE)
+    yield _files(folder, manifest)
+    yield _tried("what is in it", lambda: _bundle(folder, secret))
+    if layout is None:
+        return
+    yield _tried("verdicts", lambda: _verdicts(manifest, _judgement(layout, manifest, secret)))
+    yield _tried("ledger", lambda: _ledger(_entry(layout, manifest, secret)))
+    if again:
+        yield _tried("gates again", lambda: _again(folder, layout, manifest, secret, progress))
+
+
+def _tried(what: str, look: Callable[[], str]) -> Look:
+    """What a look says; one that ends in a mistake does not hold."""
+    try:
+        return Look(what, True, look())
+    except TwinlakeError as error:
+        return Look(what, False, f"{error.what}. {error.fix}" if error.fix else error.what)
+
+
+def _secret(layout: Layout) -> bytes:
+    if not layout.secret_file.exists():
+        raise LakeError(
+            "there is no vault here, and it alone can tell why a release was let out", where=str(layout.root),
+            fix="Verify it where it was made; or look at what is in the folder alone: twinlake verify --public",
+        )  # fmt: skip
+    return vault_secret(layout)
+
+
+def _files(folder: Path, manifest: Manifest) -> Look:
+    """Whether these are the bytes that the manifest lists, and the rows those that it says were judged."""
+    problems = verify_files(folder, manifest)
+    if not problems and files_hash(f for f in manifest.files if f.path != REPORT) != manifest.snapshot:
+        problems = ["the manifest lists other rows than those that were judged"]
+    said = listed(problems) if problems else f"{len(manifest.files)} files are those that the manifest lists"
+    return Look("files", not problems, said)
+
+
+def _bundle(folder: Path, secret: bytes) -> str:
+    check_bundle(folder, secret=secret)
+    return "no footer, page or manifest tells what no release tells"
+
+
+def _judgement(layout: Layout, manifest: Manifest, secret: bytes) -> Judgement:
+    return read_verdicts(layout, manifest.pipeline, manifest.snapshot, secret=secret)
+
+
+def _verdicts(manifest: Manifest, judged: Judgement) -> str:
+    """Whether the vault's signed verdicts are about these rows, let them out, and are those on the card."""
+    told = manifest.evidence
+    if told is None or (judged.policy, judged.version, judged.attempt) != (told.policy, told.version, told.attempt):
+        raise LakeError("they were given under another policy, version or attempt than the release names")
+    shown = {(v.table, v.gate): coarse(v) for v in manifest.verdicts}
+    if failing := judged.failing(shown):
+        raise LakeError(f"{failing[0][0]} · {failing[0][1]}: {failing[0][2]}")
+    if shown != {(v.table, v.gate): coarse(v) for v in judged.verdicts}:
+        raise LakeError("the card shows others than the vault holds")
+    return f"{len(shown)} are signed, about these very rows, and let them out; the card shows the same"
+
+
+def _entry(layout: Layout, manifest: Manifest, secret: bytes) -> Entry:
+    ledger = read_ledger(layout, manifest.pipeline, secret=secret)
+    mine = [e for e in ledger.entries if (e.release, e.snapshot) == (manifest.release, manifest.snapshot)]
+    if not mine:
+        raise LakeError("it does not know this release")
+    return mine[-1]
+
+
+def _ledger(entry: Entry) -> str:
+    if not entry.committed:
+        raise LakeError("this release was reserved, and not seen to be placed in the lake")
+    return "it is whole, and this release stands in it"
+
+
+def _again(folder: Path, layout: Layout, manifest: Manifest, secret: bytes, progress: Progress | None) -> str:
+    """Whether every gate says the same of these rows today."""
+    with walled(layout, manifest.pipeline, "verifying"):
+        job = Job.open(manifest.pipeline, start=layout.root)
+        evidence = manifest.evidence
+        if evidence is None or policy_hash(job) != evidence.policy:
+            commit = manifest.origin.commit
+            raise LakeError(
+                "not run: the pipeline file, its suites or Twinlake's version are not those that it was judged by",
+                fix=f"Check out commit {commit}" if commit else "",
+            )  # fmt: skip
+        case = _case(job, _extract(job, manifest, _entry(layout, manifest, secret)), folder, evidence.attempt)
+        judged = _judgement(layout, manifest, secret)
+        before, asked = {(v.table, v.gate): v for v in judged.verdicts}, list(_judged(case, progress))
+    if other := [f"{v.table} · {v.gate} {_was(before, v)}" for v in asked if v.blocks or _was(before, v)]:
+        raise LakeError(f"not all gates say the same: {listed(other)}")
+    return f"{len(asked)} gates say the same again. {NOT_AGAIN}"
+
+
+def _judged(case: Case, progress: Progress | None) -> Iterator[Verdict]:
+    units, names = case.units(), case.real.schema.names
+    for done, table in enumerate(names):
+        if progress:
+            progress(f"check {table}", done, len(names))
+        yield from judge_table(case, table, units)
+
+
+def _was(before: dict[Gate, Verdict], now: Verdict) -> str:
+    """How a verdict differs from the one that was given; "" where it does not."""
+    then = before.get((now.table, now.gate))
+    if then is None:
+        return f"{now.outcome}, and gave no verdict then"
+    return "" if then.outcome == now.outcome else f"{now.outcome}, and {then.outcome} then"
+
+
+def _extract(job: Job, manifest: Manifest, entry: Entry) -> Extract:
+    """The real rows that it was judged by: those of that day's run; else those that its model learnt."""
+    record = Record.load(job.layout, job.name, manifest.release[:10])
+    return open_extract(job, (record.extract if record.release == manifest.release else None) or entry.extract)
+
+
+def _case(job: Job, extract: Extract, folder: Path, attempt: int) -> Case:
+    return Case(
+        real=extract.learnt, holdout=extract.holdout, synthetic=Tables.open(folder), unit=job.pipeline.unit,
+        gates=job.pipeline.gates, suites=read_suites(job, extract.schema), seed=job.seed("gates"),
+        report=lambda error: keep(job.layout, job.name, error), attempt=attempt,
+    )  # fmt: skip
