@@ -289,7 +289,9 @@ def report(release: str, vault: bool) -> None:
 def verify(release: str, again: bool, public: bool) -> None:
     """Look at a release once more: is it what was judged, and why was it let out? RELEASE: NAME, NAME@RELEASE or DIR.
 
-    Exit status 0 where everything holds, 1 where something does not. Example: twinlake verify adult@2026-11-22 --again
+    Exit status 0 where everything holds, 1 where something does not.
+
+    Example: twinlake verify adult@2026-11-22 --again
     """
     with sentences():
         from twinlake.report.listing import look_line
