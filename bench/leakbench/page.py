@@ -15,6 +15,8 @@ from bench.leakbench.score import ALPHA, Null, Power, alone, macro, wilson, with
 from bench.leakbench.tools import OURS, PEERS
 from bench.leakbench.worlds import UNITS, WORLDS
 from bench.page import machine, markdown
+from twinlake.privacy.membership import AUC as MEMBERSHIP
+from twinlake.privacy.membership import MEASURES
 
 FEWEST = 10  # clean runs that a threshold is set by
 Case = tuple[str, str, int]  # world, leak, dose
@@ -230,9 +232,9 @@ def _targets(ours: Board) -> str:
 
 
 def _mutation(ours: Board) -> str:
-    """By gate: runs that only it found, and targets that are missed without it."""
-    cases = {c: [failed_gates(t) for t in runs] for c, runs in ours.runs.items() if c[2] > 0}
-    gates = sorted({g for runs in ours.runs.values() for t in runs for g in t["gates"]})
+    """By gate, membership's measures as one: runs that only it found, and targets that are missed without it."""
+    cases = {c: [{_whole(g) for g in failed_gates(t)} for t in runs] for c, runs in ours.runs.items() if c[2] > 0}
+    gates = sorted({_whole(g) for runs in ours.runs.values() for t in runs for g in t["gates"]})
     sole = alone([gates for runs in cases.values() for gates in runs])
     rows = [["gate", "runs that it alone found", "cases whose target is missed without it", "for example"]]
     for gate in gates:
@@ -243,7 +245,12 @@ def _mutation(ours: Board) -> str:
             if target is not None and whole.meets(target) and not without(alarms, gate).meets(target):
                 lost.append(f"{world}: {leak}, {LEAKS[leak].doses[dose - 1].label}")
         rows.append([f"`{gate}`", str(sole.get(gate, 0)), str(len(lost)), "; ".join(lost[:3]) or "**none**"])
-    return markdown(rows)
+    return f"{markdown(rows)}\n\n`membership` is its three measures, which look at the same guesses."
+
+
+def _whole(gate: str) -> str:
+    """The gate that a measure is of."""
+    return MEMBERSHIP if gate in MEASURES else gate
 
 
 def _losses(boards: Sequence[Board]) -> str:
