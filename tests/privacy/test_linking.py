@@ -46,9 +46,12 @@ def test_too_few_units_are_inconclusive_and_it_is_said_how_many_are_needed():
     assert f"{side.held} held-back units are too few to tell; about " in verdict.reason
 
 
-def test_of_many_units_the_first_of_an_order_that_knows_no_side_are_attacked(monkeypatch):
-    side = dealt(2000, 2)
+def test_of_many_units_all_that_were_held_back_are_attacked_up_to_a_half(monkeypatch):
     monkeypatch.setattr(linking, "UNITS", 900)
+    few, many = (linking._some(dealt(2000, 2, share=share)) for share in (0.9, 0.5))
+    assert [len(few.members), few.held] == [900, dealt(2000, 2, share=0.9).held]
+    assert [len(many.members), many.held] == [900, 450]
+    side = dealt(2000, 2)
     assert not judged(side, with_copies(people(1000, 3), learnt(side, 300))).passed
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from twinlake.privacy.sequences import Finding, Trio, _failed, copied_sequences
+from twinlake.privacy.sequences import Finding, Met, Trio, _failed, copied_sequences
 from twinlake.schema import Column, Kind, Reference, Schema, Table
 from twinlake.tables import Tables
 from twinlake.units import assign_units
@@ -107,24 +107,62 @@ def test_a_few_copies_are_found_where_single_rows_coincide() -> None:
 
 
 class Counted(Trio):
-    """Of which chance met so many units at one to four rows in a row."""
+    """Of which chance met so many units at so many rows in a row; at others nobody."""
 
-    _counts = (np.array([100.0, 30.0, 3.0, 1.0]), 2)
+    def __init__(self, counts: dict[int, float]) -> None:
+        super().__init__([], ())
+        object.__setattr__(self, "found", counts)
+
+    def _count(self, length: int) -> float:
+        return self.found.get(length, 1.0)
+
+    def chance(self, length: int) -> bool:
+        return length in self.found
 
 
-def test_chance_is_counted_or_carried_on_no_faster_than_to_a_quarter() -> None:
-    trio = Counted([], ())
-    assert [trio.expected(length) for length in (1, 2, 3)] == [100, 30, 3]
-    assert trio.expected(4) == 1
-    assert trio.expected(8) == pytest.approx((1 / 3) ** 4)  # the last two steps fell to a tenth and to a third
-    trio.__dict__["_counts"] = (np.array([100.0, 1.0, 1.0, 1.0]), 0)
-    assert trio.expected(4) == pytest.approx(0.25**2)  # not to a hundredth, though the one step seen did
+def test_chance_is_counted_or_carried_on_no_faster_than_it_may_fall() -> None:
+    trio = Counted({1: 100.0, 2: 30.0, 3: 3.0})
+    assert [trio.expected(length) for length in (1, 2, 3, 4)] == [100, 30, 3, 1]
+    assert trio.expected(8) == pytest.approx(0.7**4)
+    steep = Counted({1: 100.0})
+    assert steep.expected(4) == pytest.approx(0.25**2)  # not to a hundredth with each row, though one step was so
+    assert steep.expected(8) == pytest.approx(0.25**2 * 0.7**4)
 
 
 def test_where_everybody_shares_rows_nothing_is_told_of_longer_ones() -> None:
-    trio = Counted([], ())
-    trio.__dict__["_counts"] = (np.array([400.0, 400.0, 400.0, 400.0]), 3)
-    assert trio.expected(32) == 400
+    assert Counted(dict.fromkeys((1, 2, 3, 4), 400.0)).expected(32) == 400
+
+
+def test_what_chance_reaches_is_held_against_the_other_side_alone() -> None:
+    met = Met(learnt=6, holdout=2, of_learnt=400, of_holdout=400)
+    reached, unreached = Counted({1: 100.0, 2: 9.0, 8: 3.0}), Counted({1: 100.0, 2: 9.0})
+    assert reached.finding("x", met, 8, sure=2).p_value == met.p_value > 0.05
+    assert unreached.finding("x", met, 8, sure=2).p_value == pytest.approx(0, abs=1e-6)
+    assert unreached.finding("x", met, 8, sure=4).p_value is None
+
+
+def test_a_few_units_whose_rows_never_change_are_no_copies_of_each_other() -> None:
+    def town(shops: int, seed: int, first: int = 0) -> Tables:
+        """Shops with few sales, of which one in eighty sells the same thing every week."""
+        rng, rows = np.random.default_rng(seed), []
+        for shop in np.arange(shops) + first:
+            if rng.random() < 1 / 80:
+                rows += [(shop, 7 * week, ITEMS[0], 1) for week in range(rng.integers(16, 24))]
+            else:
+                days = np.sort(rng.integers(0, 60, rng.integers(3, 9)))
+                rows += [(shop, day, ITEMS[rng.integers(0, 20)], rng.geometric(0.5)) for day in days]
+        columns = dict(zip(SALES.names, zip(*rows, strict=True), strict=True))
+        ids = pa.table({"id": np.arange(shops) + first, "kind": rng.choice(["bakery", "kiosk"], shops)})
+        sales = pa.Table.from_arrays([pa.array(columns[n], SALES[n].type) for n in SALES.names], schema=SALES.arrow)
+        return Tables(SCHEMA, {"shops": ids.cast(SHOPS.arrow), "sales": sales})
+
+    for seed in range(0, 15, 3):
+        assert parts(town(600, seed), town(600, seed + 1), town(600, seed + 2, 5000)) == {}
+
+
+def test_findings_of_the_same_name_are_each_looked_at() -> None:
+    several = [Finding("x", 5.0, 1e-9), Finding("x", 1.0, 0.9)]
+    assert _failed(several) == {"x, beyond chance": 5.0}
 
 
 def test_half_of_the_significance_is_for_copies_of_all_columns() -> None:

@@ -6,7 +6,7 @@ import pytest
 from dealt import LABELS, QUANTITIES, dealt, learnt, people, with_copies
 
 from twinlake.privacy.pool import Cells, Sides
-from twinlake.privacy.singling import LEAST, PARTS, Singled, _alone, _conditions, singling_out
+from twinlake.privacy.singling import LEAST, PARTS, Singled, _alone, _conditions, _sets, singling_out
 from twinlake.random import stream
 
 
@@ -48,6 +48,29 @@ def test_alarms_are_rare_where_nothing_leaks():
         verdict = judged(dealt(400, seed), people(200, seed + 1), limit=0.0)
         failed += not verdict.passed and not verdict.inconclusive
     assert failed <= 2
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_a_twin_that_is_all_that_was_learnt_is_found_however_many_rows_a_unit_has(rows):
+    side = dealt(400, 12, rows=rows)
+    verdict = judged(side, side.rows.filter(pa.array(side.members[side.unit])))
+    assert not verdict.passed
+    assert verdict.value > 0.5
+
+
+def test_conditions_that_are_the_same_are_one_guess():
+    sets = list(_sets(4, 4, 0, 0, stream(0, "sets")))
+    assert [(c.tolist(), p.tolist()) for c, p in sets] == [([0, 1, 2, 3], [0, 0, 0, 0])]
+    assert len(list(_sets(3, 1, 1, 1, stream(0, "sets")))) == 1 + 2 * (len(PARTS) + 1)
+
+
+def test_a_table_of_few_labels_singles_out_nobody():
+    for seed in range(4):
+        rng = stream(seed, "labels")
+        real, twin = (pa.table({c: rng.integers(0, 5, n).astype(str) for c in "abcd"}) for n in (5_000, 4_000))
+        side = Sides(real, np.arange(5_000), rng.random(5_000) < 0.8, np.arange(5_000).astype(np.uint64))
+        verdict = judged(side, twin, quantities=[], others=list("abcd"))
+        assert verdict.passed, verdict.reason
 
 
 def test_several_rows_of_one_unit_are_one_unit():

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from twinlake.cli import main
 from twinlake.run.run import run
 from twinlake.run.verify import Look, verify
 from twinlake.storage.layout import Layout
+from twinlake.storage.ledger import Ledger, read_ledger
 from twinlake.storage.release import find_release
+from twinlake.storage.secret import vault_secret
+from twinlake.tables import file_hash
 
 
 def call(layout: Layout, *args: str) -> Result:
@@ -56,7 +60,8 @@ def test_what_was_released_holds_and_every_gate_says_the_same_again(layout):
     told = looks(layout, again=True)
     assert all(look.holds for look in told.values()), told
     assert list(told) == ["files", "what is in it", "verdicts", "ledger", "gates again"]
-    assert "gates say the same again" in told["gates again"].said
+    said = "gates say the same again. Not asked: over_time, real_expectations, real_expectations_warning"
+    assert said in told["gates again"].said
 
 
 def test_a_changed_byte_is_found(layout):
@@ -95,7 +100,55 @@ def test_a_card_that_shows_something_better_is_found(layout):
         told["verdicts"][-1]["limit"] = 0.01
 
     rewritten(layout, better)
-    assert broken(layout) == {"verdicts": "the card shows others than the vault holds"}
+    assert broken(layout) == {
+        "verdicts": "the card shows others than the vault holds",
+        "ledger": "the manifest is not the one that was let out",
+    }
+
+
+def test_a_card_that_tells_what_stays_in_the_vault_is_found(layout):
+    (file,) = layout.verdicts("clinic", "x").parent.glob("*.json")
+    full = json.loads(file.read_text())["judgement"]["verdicts"]
+    rewritten(layout, lambda told: told.update(verdicts=full))
+    assert broken(layout)["verdicts"] == "the card shows others than the vault holds"
+
+
+def test_another_page_is_found_though_the_manifest_was_made_to_match(layout):
+    page = folder(layout) / "report.html"
+    page.write_text("<p>All is well</p>")
+    told = {"sha256": file_hash(page), "bytes": page.stat().st_size}
+    rewritten(layout, lambda m: next(f for f in m["files"] if f["path"] == "report.html").update(told))
+    assert broken(layout) == {"ledger": "the manifest is not the one that was let out"}
+
+
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("evidence", {"recipient": "public"}), ("evidence", {"overrides": []}), ("evidence", {"judged": 1}),
+        ("rows", {"visits": 1}), ("origin", {"generator": "another"}), ("origin", {"licence": "another"}),
+    ],
+)  # fmt: skip
+def test_whatever_else_the_manifest_claims_is_what_it_claimed_when_it_was_let_out(layout, where, change):
+    def changed(told) -> None:
+        told[where] |= change
+        told["created"] = "2020-01-01T00:00:00+00:00"
+
+    rewritten(layout, changed)
+    assert broken(layout) == {"ledger": "the manifest is not the one that was let out"}
+
+
+def test_a_damaged_file_ends_no_look_at_the_others(layout):
+    (folder(layout) / "schema.json").write_text("{")
+    told = looks(layout)
+    assert [look.holds for look in told.values()] == [False, False, True, True]
+    assert told["what is in it"].said == "a file can't be read (JSONDecodeError)"
+
+
+def test_a_release_of_an_earlier_version_is_not_taken_for_verified(layout, monkeypatch):
+    found = read_ledger(layout, "clinic", secret=vault_secret(layout))
+    (entry,) = found.entries
+    monkeypatch.setattr("twinlake.run.verify.read_ledger", lambda *_, **__: Ledger((replace(entry, manifest=""),)))
+    assert broken(layout)["ledger"].startswith("an earlier version let it out")
 
 
 def test_another_class_of_policy_is_found(layout):
@@ -165,6 +218,9 @@ def test_a_copy_is_looked_at_where_there_is_no_vault(layout, tmp_path):
     assert told.exit_code == 2
     assert "there is no vault here" in told.output
     assert not layout.secret_file.exists()
+    both = call(layout, str(copy), "--public", "--again")
+    assert both.exit_code == 2
+    assert "--public is without a vault" in both.output
     alone = call(layout, str(copy), "--public")
     assert alone.exit_code == 0, alone.output
     assert len(alone.stdout.splitlines()) == 2

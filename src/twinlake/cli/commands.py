@@ -299,6 +299,8 @@ def verify(release: str, again: bool, public: bool) -> None:
         from twinlake.storage.layout import Layout
         from twinlake.storage.release import find_release
 
+        if again and public:
+            raise click.UsageError("--again asks the gates on the vault's rows, and --public is without a vault")
         there = (Path(release) / "manifest.json").is_file()
         layout = None if public and there else Layout.find(Path.cwd())
         folder = Path(release) if there or layout is None else find_release(layout, release).folder

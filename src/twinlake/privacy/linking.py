@@ -19,7 +19,7 @@ from twinlake.verdict import Verdict
 
 GATE = "linkability"
 TWINS = 10_000
-UNITS = 10_000  # attacked at most: the first of an order that knows no side
+UNITS = 10_000  # attacked at most
 SPLITS = 8  # ways to deal the columns to two sources
 EVIDENCE = 0.01
 
@@ -69,7 +69,7 @@ def linkability(
         held_units: how many held-back units it takes to clear a table.
         rng: draws rows, and deals columns.
     """
-    one = _first(one_row_each(sides, rng))
+    one = _some(one_row_each(sides, rng))
     known, twins = code(one.rows, sampled(synthetic, TWINS, rng), quantities, others)
     linked = _linked(known.cells, twins, rng)
     told, chance = linked.lead(one.members, confidence), linked.chance(one.members)
@@ -92,10 +92,13 @@ def linkability(
     )  # fmt: skip
 
 
-def _first(one: Sides) -> Sides:
-    """So many units as are attacked, of those that have a row each."""
-    units = min(UNITS, len(one.members))
-    return Sides(one.rows.slice(0, units), one.unit[:units], one.members[:units], one.names[:units])
+def _some(one: Sides) -> Sides:
+    """As many units as are attacked, half of them held back where there are so many; in the order that they had."""
+    if len(one.members) <= UNITS:
+        return one
+    back = np.flatnonzero(~one.members)[: UNITS // 2]
+    kept = np.sort(np.concatenate([back, np.flatnonzero(one.members)[: UNITS - len(back)]]))
+    return Sides(one.rows.take(pa.array(kept)), np.arange(len(kept)), one.members[kept], one.names[kept])
 
 
 def _linked(cells: Cells, twins: Cells, rng: np.random.Generator) -> Linked:

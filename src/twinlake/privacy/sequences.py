@@ -1,7 +1,7 @@
 """The rows of one parent in their order: whether a twin has a learnt one's, whole or in part, or with its parent."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,7 +19,8 @@ LENGTHS = (WHOLE, 8, 16, 32)
 """Rows in a row that are looked for; the next length where chance brings about the one before."""
 
 ALPHA = 0.01
-FALL = 0.25  # of the units that share some rows, at least so many are believed to share one more
+FALL = 0.25  # of the units that share some rows, at least so many are believed to share one more,
+LATER = 0.7  # and of those that share four
 _WITH_PARENT = (2, 4, 8)
 _COUNTED = (1, 2, 3, 4)  # rows in a row that chance is counted at
 _PLAIN = ("all columns", "dates moved")
@@ -105,6 +106,7 @@ class Trio:
     columns: tuple[str, ...]
     with_parent: bool = False
     plain: bool = False
+    _known: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def met(self, length: int, *, k: int) -> Met:
         """How many real units hold rare rows in a row that the twin has too."""
@@ -117,63 +119,77 @@ class Trio:
 
     def chance(self, length: int) -> bool:
         """Whether two real units share rows in a row, rare or not, or a held-back unit does so with the twin."""
-        (learnt, units), (held, held_units), (made, _) = self._grams(*self.sides, length=length)
-        owners = np.concatenate([units, mix(held_units ^ np.uint64(0xA5A5A5A5))])
-        hashes = np.concatenate([learnt, held])
-        order = np.argsort(hashes, kind="stable")
-        hashes, owners = hashes[order], owners[order]
-        shared = (hashes[1:] == hashes[:-1]) & (owners[1:] != owners[:-1])
-        return bool(shared.any() or found(held, np.unique(made))[1].any())
+        return any(self._shared(length))
 
     def finding(self, part: str, met: Met, length: int, *, sure: int) -> Finding:
         """What was met at a length: chance does not reach it where it does not reach `sure` rows in a row.
 
-        Else it is the less likely of two: so many learnt units among those met, and so many met at all (twice its
-        chance, for there are two).
+        Where chance reaches the length itself, learnt units are held against held-back ones. Else it is the less likely
+        of two: so many learnt units among those met, and so many met at all (twice its chance, for there are two).
         """
         from scipy.stats import poisson
 
         if not self.chance(sure):
             return Finding(part, met.learnt, None, self.plain)
+        if self.chance(length):
+            return Finding(part, met.learnt, met.p_value, self.plain)
         at_all = float(poisson.sf(met.learnt - 1, self.expected(length)))
         return Finding(part, met.learnt, min(1.0, 2 * min(met.p_value, at_all)), self.plain)
 
     def expected(self, length: int) -> float:
-        """How many learnt units chance lets the twin meet at most: counted, or carried on from what was.
+        """How many learnt units chance lets the twin meet at a length that it was not seen to reach, at most.
 
-        Carried on from the first length that is not met, as the slower of the last two steps fell, and never faster
-        than to a quarter with each row: who shares some rows shares more. Each count is taken for one more than it is,
-        for what was not met once may be met.
+        Carried on from the shortest of one to four rows that it did not reach, as the slower of the last two steps
+        fell, and never faster than to `FALL` with each row; from four rows on never faster than to `LATER`: a few units
+        whose rows hardly change share many.
         """
-        counts, last = self._counts
-        step = min(last, len(counts) - 2)
-        fall = max(FALL, (counts[1:] / counts[:-1])[max(0, step - 1) : step + 1].max())
-        at = min(last + 1, len(counts) - 1, length - 1)
-        return float(counts[at] * min(1.0, fall) ** (length - 1 - at))
+        most = _COUNTED[-1]
+        if length > most:
+            return self.expected(most) * float(max(LATER, self._fall) ** (length - most))
+        at = min(self._last + 1, length - 1)
+        return float(self._counts[at] * self._fall ** (length - 1 - at))
 
     @cached_property
-    def _counts(self) -> tuple[Floats, int]:
-        """Learnt units that chance lets the twin meet at one to four rows in a row, and the last place that is not 0.
+    def _counts(self) -> Floats:
+        return np.array([self._count(length) for length in _COUNTED])
 
-        Shape (4,), common rows too: the larger of what the twin meets of the held-back units, and what these, in its
-        place, meet of the learnt.
+    @cached_property
+    def _last(self) -> int:
+        """The last place of `_counts` at which chance met anybody."""
+        return max((place for place, length in enumerate(_COUNTED) if self.chance(length)), default=0)
+
+    @property
+    def _fall(self) -> float:
+        """By what share the counts fell with a row, the slower of the last two steps."""
+        step = min(self._last, len(_COUNTED) - 2)
+        falls = (self._counts[1:] / self._counts[:-1])[max(0, step - 1) : step + 1]
+        return float(min(1.0, max(FALL, falls.max())))
+
+    def _count(self, length: int) -> float:
+        """Learnt units that chance lets the twin meet, as the twin meets held-back ones or as real ones meet.
+
+        The larger of the two, each taken for one more than was counted: what was not met once may be met.
         """
         learnt, held, made = (max(1, len(np.unique(s.owners))) for s in self.sides)
-        most, last = [], 0
-        for place, length in enumerate(_COUNTED):
-            (mine, units), (back, back_units), (twin, _) = self._grams(*self.sides, length=length)
-            by_twin, by_held = _holding(back, back_units, twin), _holding(mine, units, back)
-            most.append(max((by_twin + 1) * learnt, (by_held + 1) * made) / held)
-            last = place if by_twin + by_held else last
-        return np.array(most), last
+        among, by_twin = self._shared(length)
+        return max((by_twin + 1) * learnt / held, (among + 1) * learnt * made / (learnt + held) ** 2)
+
+    def _shared(self, length: int) -> tuple[int, int]:
+        """How many real units share rows in a row with another, and how many held-back ones with the twin."""
+        if length not in self._known:
+            (learnt, units), (held, held_units), (made, _) = self._grams(*self.sides, length=length)
+            owners = np.concatenate([units, mix(held_units ^ np.uint64(0xA5A5A5A5))])
+            hashes = np.concatenate([learnt, held])
+            order = np.argsort(hashes, kind="stable")
+            hashes, owners = hashes[order], owners[order]
+            same = np.flatnonzero((hashes[1:] == hashes[:-1]) & (owners[1:] != owners[:-1]))
+            among = len(np.unique(owners[np.concatenate([same, same + 1])]))
+            by_twin = len(np.unique(held_units[found(held, np.unique(made))[1]]))
+            self._known[length] = among, by_twin
+        return self._known[length]
 
     def _grams(self, *sides: Rows, length: int) -> Iterator[tuple[Hashes, Hashes]]:
         return (s.grams(self.columns, length, with_parent=self.with_parent) for s in sides)
-
-
-def _holding(hashes: Hashes, units: Hashes, others: Hashes) -> int:
-    """How many units hold a hash that is among `others`."""
-    return len(np.unique(units[found(hashes, np.unique(others))[1]]))
 
 
 def _views(rows: Rows, table: Table) -> dict[str, tuple[str, ...]]:
@@ -205,8 +221,9 @@ def _runs(trio: Trio, lengths: tuple[int, ...], what: str, *, k: int) -> Iterato
 def _failed(findings: list[Finding]) -> dict[str, float]:
     """Those that chance does not explain; half of the significance is for copies of all that rows hold."""
     parts = {f.part: float(f.units) for f in findings if f.p_value is None}
-    tested = {f.part: f for f in findings if f.p_value is not None}
+    tested = {f"{i}": f for i, f in enumerate(findings) if f.p_value is not None}  # references may share a name
     plain = sum(f.plain for f in tested.values())
-    shares = {part: 1 / plain if f.plain else 1 / (len(tested) - plain) for part, f in tested.items()}
-    chances = holm({part: f.p_value or 0.0 for part, f in tested.items()}, shares)
-    return parts | {f"{p}, beyond chance": float(tested[p].units) for p in sorted(tested) if chances[p] < ALPHA}
+    shares = {i: 1 / plain if f.plain else 1 / (len(tested) - plain) for i, f in tested.items()}
+    chances = holm({i: f.p_value or 0.0 for i, f in tested.items()}, shares)
+    beyond_chance = [tested[i] for i, p in chances.items() if p < ALPHA]
+    return parts | {f"{f.part}, beyond chance": float(f.units) for f in sorted(beyond_chance, key=lambda f: f.units)}

@@ -6,7 +6,7 @@ leak. One of the three risks of the Article 29 Working Party's Opinion 05/2014, 
 `linkability` are the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from twinlake.verdict import Verdict
 GATE = "singling_out"
 TWINS = 15_000
 WIDTHS = {"one column": (1, 1), "two columns": (2, 2), "three to five columns": (3, 5), "all columns": (0, 0)}
-DRAWN = 96  # sets of columns of each width
+DRAWN = 96  # sets of columns of each width, of which equal ones count once
 PARTS = (10, 50, 250)  # of a quantity: conditions as narrow as these; or its very value
 LEAST = 500  # guesses that an attacker makes at least: who has fewer is wrong about the others
 EVIDENCE = 0.01
@@ -37,7 +37,7 @@ class Singled:
     Attributes:
         guesses: conditions that one row of the twin alone meets.
         right: how many of these exactly one real unit meets, by that unit, shape (units,).
-        usual: in how many sets of columns each unit stands alone, whatever the twin holds, shape (units,).
+        usual: how many conditions each unit alone meets, whatever the twin holds, shape (units,).
     """
 
     guesses: int
@@ -109,18 +109,28 @@ def _singled(cells: Cells, twins: Cells, sides: Sides, least: int, most: int, rn
     columns = cells.codes.shape[1] + cells.ranks.shape[1]
     units, guesses = len(sides.members), 0
     right, usual = np.zeros(units), np.zeros(units)
-    for _ in range(DRAWN if columns else 0):
-        width = int(rng.integers(least, most + 1)) if most else columns
-        chosen = rng.permutation(columns)[: min(width, columns)]
-        parts = rng.choice((*PARTS, 0), len(chosen))
+    for chosen, parts in _sets(columns, cells.codes.shape[1], least, most, rng):
         real, drawn = (_conditions(side, chosen, parts) for side in (cells, twins))
         unit = _alone(real, sides.unit)
         values, often = np.unique(drawn, return_counts=True)
         guess = values[often == 1]
         guesses += len(guess)
-        usual[unit[1]] += 1
-        right[unit[1][found(unit[0], guess)[1]]] += 1
+        np.add.at(usual, unit[1], 1)
+        np.add.at(right, unit[1][found(unit[0], guess)[1]], 1)
     return Singled(guesses, right, usual)
+
+
+def _sets(columns: int, labels: int, least: int, most: int, rng: np.random.Generator) -> Iterator[tuple[Codes, Codes]]:
+    """Sets of columns with the parts of each (0: its very value), no set twice; labels come first and have no parts."""
+    seen = set[bytes]()
+    for _ in range(DRAWN if columns else 0):
+        width = int(rng.integers(least, most + 1)) if most else columns
+        chosen = np.sort(rng.permutation(columns)[: min(width, columns)])
+        parts = np.where(chosen < labels, 0, rng.choice((*PARTS, 0), len(chosen)))
+        name = np.stack([chosen, parts]).tobytes()
+        if name not in seen:
+            seen.add(name)
+            yield chosen, parts
 
 
 def _alone(conditions: Hashes, unit: Codes) -> tuple[Hashes, Codes]:

@@ -145,6 +145,8 @@ def reserve_release(job: Job, record: Record, manifest: Manifest) -> None:
         census="",
         told_by=told_by,
         settings=settings_hash(job),
+        manifest=manifest.sha256,
+        judged=extract.id,
     )
     reserve(job.layout, job.name, entry, found, secret=job.secret)
 

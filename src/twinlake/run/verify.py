@@ -1,7 +1,7 @@
-"""Look at a release once more, as somebody who did not make it: its bytes, why it was let out, and the gates again.
+"""Look at a release once more: its bytes, why it was let out, and the gates again.
 
-What makes a release also says that it may go out. So another role reads its folder and the vault, and takes neither
-the run's word nor the page's.
+What makes a release also says that it may go out. Seals find what was changed by whoever lacks the vault's secret; a
+run has it. That the gates would say the same is found by asking them again, which takes nobody's word.
 """
 
 import secrets
@@ -13,11 +13,10 @@ from twinlake.card import coarse
 from twinlake.errors import LakeError, TwinlakeError, listed
 from twinlake.progress import Progress
 from twinlake.run.extract import Extract, open_extract
-from twinlake.run.gates import Case, judge_table
+from twinlake.run.gates import REAL_GATES, Case, judge_table
 from twinlake.run.job import Job
 from twinlake.run.judge import read_suites
 from twinlake.run.policy import policy_hash
-from twinlake.run.record import Record
 from twinlake.run.wall import keep, walled
 from twinlake.storage.bundle import check_bundle
 from twinlake.storage.layout import Layout
@@ -26,10 +25,11 @@ from twinlake.storage.manifest import Manifest, read_manifest, verify_files
 from twinlake.storage.publish import REPORT, files_hash
 from twinlake.storage.secret import SIZE, vault_secret
 from twinlake.storage.verdicts import Gate, Judgement, read_verdicts
-from twinlake.tables import Tables
+from twinlake.tables import Tables, file_hash
 from twinlake.verdict import Verdict
 
-NOT_AGAIN = "over_time and shadow are not asked again: they hang on what was let out, and drawn, before"
+NOT_ASKED = {*REAL_GATES, "over_time", "shadow"}
+"""Gates that hang on more than a release and the rows it was judged by: the source, other releases, other draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ def verify(
     """
     manifest = read_manifest(folder)
     secret = _secret(layout) if layout else secrets.token_bytes(SIZE)
-    yield _files(folder, manifest)
+    yield _tried("files", lambda: _files(folder, manifest))
     yield _tried("what is in it", lambda: _bundle(folder, secret))
     if layout is None:
         return
     yield _tried("verdicts", lambda: _verdicts(manifest, _judgement(layout, manifest, secret)))
-    yield _tried("ledger", lambda: _ledger(_entry(layout, manifest, secret)))
+    yield _tried("ledger", lambda: _ledger(folder, _entry(layout, manifest, secret)))
     if again:
         yield _tried("gates again", lambda: _again(folder, layout, manifest, secret, progress))
 
@@ -72,6 +72,8 @@ def _tried(what: str, look: Callable[[], str]) -> Look:
         return Look(what, True, look())
     except TwinlakeError as error:
         return Look(what, False, f"{error.what}. {error.fix}" if error.fix else error.what)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # a damaged file may make any of these
+        return Look(what, False, f"a file can't be read ({type(error).__name__})")
 
 
 def _secret(layout: Layout) -> bytes:
@@ -83,17 +85,20 @@ def _secret(layout: Layout) -> bytes:
     return vault_secret(layout)
 
 
-def _files(folder: Path, manifest: Manifest) -> Look:
+def _files(folder: Path, manifest: Manifest) -> str:
     """Whether these are the bytes that the manifest lists, and the rows those that it says were judged."""
-    problems = verify_files(folder, manifest)
-    if not problems and files_hash(f for f in manifest.files if f.path != REPORT) != manifest.snapshot:
-        problems = ["the manifest lists other rows than those that were judged"]
-    said = listed(problems) if problems else f"{len(manifest.files)} files are those that the manifest lists"
-    return Look("files", not problems, said)
+    if problems := verify_files(folder, manifest):
+        raise LakeError(listed(problems))
+    if files_hash(f for f in manifest.files if f.path != REPORT) != manifest.snapshot:
+        raise LakeError("the manifest lists other rows than those that were judged")
+    return f"{len(manifest.files)} files are those that the manifest lists"
 
 
 def _bundle(folder: Path, secret: bytes) -> str:
-    check_bundle(folder, secret=secret)
+    try:
+        check_bundle(folder, secret=secret)
+    except LakeError as error:
+        raise LakeError(error.what) from None  # its advice is for a release that is not out yet
     return "no footer, page or manifest tells what no release tells"
 
 
@@ -106,10 +111,10 @@ def _verdicts(manifest: Manifest, judged: Judgement) -> str:
     told = manifest.evidence
     if told is None or (judged.policy, judged.version, judged.attempt) != (told.policy, told.version, told.attempt):
         raise LakeError("they were given under another policy, version or attempt than the release names")
-    shown = {(v.table, v.gate): coarse(v) for v in manifest.verdicts}
-    if failing := judged.failing(shown):
+    shown = [v.to_json() for v in manifest.verdicts]  # as they stand there: what tells more is no card
+    if failing := judged.failing({(v.table, v.gate) for v in manifest.verdicts}):
         raise LakeError(f"{failing[0][0]} · {failing[0][1]}: {failing[0][2]}")
-    if shown != {(v.table, v.gate): coarse(v) for v in judged.verdicts}:
+    if shown != [coarse(v).to_json() for v in judged.verdicts]:
         raise LakeError("the card shows others than the vault holds")
     return f"{len(shown)} are signed, about these very rows, and let them out; the card shows the same"
 
@@ -122,10 +127,15 @@ def _entry(layout: Layout, manifest: Manifest, secret: bytes) -> Entry:
     return mine[-1]
 
 
-def _ledger(entry: Entry) -> str:
+def _ledger(folder: Path, entry: Entry) -> str:
+    """Whether the ledger saw this very manifest go out, which lists every file and says all that the release claims."""
     if not entry.committed:
         raise LakeError("this release was reserved, and not seen to be placed in the lake")
-    return "it is whole, and this release stands in it"
+    if not entry.manifest:
+        raise LakeError("an earlier version let it out, which did not keep what its manifest said")
+    if file_hash(folder / "manifest.json") != entry.manifest:
+        raise LakeError("the manifest is not the one that was let out")
+    return "it is whole, and this very manifest stands in it"
 
 
 def _again(folder: Path, layout: Layout, manifest: Manifest, secret: bytes, progress: Progress | None) -> str:
@@ -139,12 +149,15 @@ def _again(folder: Path, layout: Layout, manifest: Manifest, secret: bytes, prog
                 "not run: the pipeline file, its suites or Twinlake's version are not those that it was judged by",
                 fix=f"Check out commit {commit}" if commit else "",
             )  # fmt: skip
-        case = _case(job, _extract(job, manifest, _entry(layout, manifest, secret)), folder, evidence.attempt)
-        judged = _judgement(layout, manifest, secret)
-        before, asked = {(v.table, v.gate): v for v in judged.verdicts}, list(_judged(case, progress))
-    if other := [f"{v.table} · {v.gate} {_was(before, v)}" for v in asked if v.blocks or _was(before, v)]:
+        extract = open_extract(job, _entry(layout, manifest, secret).judged)
+        asked = list(_judged(_case(job, extract, folder, evidence.attempt), progress))
+    before = {(v.table, v.gate): v for v in _judgement(layout, manifest, secret).verdicts}
+    other = [f"{v.table} · {v.gate} {_was(before, v)}" for v in asked if v.blocks or _was(before, v)]
+    silent = before.keys() - {(v.table, v.gate) for v in asked}
+    other += [f"{table} · {gate} says nothing" for table, gate in sorted(silent) if gate not in NOT_ASKED]
+    if other:
         raise LakeError(f"not all gates say the same: {listed(other)}")
-    return f"{len(asked)} gates say the same again. {NOT_AGAIN}"
+    return f"{len(asked)} gates say the same again. Not asked: {listed(sorted({gate for _, gate in silent}))}"
 
 
 def _judged(case: Case, progress: Progress | None) -> Iterator[Verdict]:
@@ -161,12 +174,6 @@ def _was(before: dict[Gate, Verdict], now: Verdict) -> str:
     if then is None:
         return f"{now.outcome}, and gave no verdict then"
     return "" if then.outcome == now.outcome else f"{now.outcome}, and {then.outcome} then"
-
-
-def _extract(job: Job, manifest: Manifest, entry: Entry) -> Extract:
-    """The real rows that it was judged by: those of that day's run; else those that its model learnt."""
-    record = Record.load(job.layout, job.name, manifest.release[:10])
-    return open_extract(job, (record.extract if record.release == manifest.release else None) or entry.extract)
 
 
 def _case(job: Job, extract: Extract, folder: Path, attempt: int) -> Case:

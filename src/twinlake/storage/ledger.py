@@ -43,6 +43,8 @@ class Entry:
         census: SHA-256 of the file that holds the censuses of that extract.
         told_by: what units of each table were told by.
         settings: hash of all that the release depends on beside the rows.
+        manifest: SHA-256 of its manifest, which lists every file; "" in entries of earlier versions.
+        judged: the extract that it was judged by; "" in entries of earlier versions.
         committed: whether it is known to have been placed in the lake.
     """
 
@@ -54,6 +56,8 @@ class Entry:
     census: str
     told_by: Mapping[str, str]
     settings: str
+    manifest: str = ""
+    judged: str = ""
     committed: bool = False
 
 
@@ -78,14 +82,15 @@ def read_ledger(layout: Layout, pipeline: str, *, secret: bytes) -> Ledger:
 
 
 def reserve(layout: Layout, pipeline: str, entry: Entry, censuses: Mapping[str, Census], *, secret: bytes) -> None:
-    """Write a release down before anybody can see it; the same rows under the same name are written down once.
+    """Write a release down before anybody can see it; the same manifest of the same rows is written down once.
 
     `entry.census` is filled in. On return everything is on the disk. Raises LakeError where the ledger was tampered
     with.
     """
     with short_lock(layout, f"ledger-{path_name(pipeline)}"):
         before = _lines(layout, pipeline, secret)
-        if not any((e.release, e.snapshot) == (entry.release, entry.snapshot) for e in _entries(before)):
+        mine = (entry.release, entry.snapshot, entry.manifest)
+        if not any((e.release, e.snapshot, e.manifest) == mine for e in _entries(before)):
             census = _save_censuses(layout, pipeline, censuses)
             told = {"reserved": asdict(replace(entry, census=census))}
             _append(layout, pipeline, before, told, secret)

@@ -1,6 +1,7 @@
 """The manifest: what a release is, what it was made from and by what, and why it was let out."""
 
 import datetime as dt
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -115,9 +116,19 @@ class Manifest:
             evidence=Evidence.from_json(told) if (told := data.get("evidence")) else None,
         )
 
+    @property
+    def text(self) -> str:
+        """What `manifest.json` holds."""
+        return canonical(self.to_json()) + "\n"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of `manifest.json`."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
     def save(self, folder: Path) -> None:
         """Write `manifest.json` into a folder."""
-        (folder / "manifest.json").write_text(canonical(self.to_json()) + "\n", encoding="utf-8")
+        (folder / "manifest.json").write_text(self.text, encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
