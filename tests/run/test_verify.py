@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 from projects import job, make_project, parquet_bytes, part
@@ -13,6 +14,7 @@ from projects import job, make_project, parquet_bytes, part
 from twinlake.cli import main
 from twinlake.run.run import run
 from twinlake.run.verify import Look, verify
+from twinlake.storage.catalog import build_catalog
 from twinlake.storage.layout import Layout
 from twinlake.storage.ledger import Ledger, read_ledger
 from twinlake.storage.release import find_release
@@ -41,6 +43,7 @@ def layout(made, tmp_path) -> Layout:
     copy = Layout(Path(shutil.copytree(made.root, tmp_path / "project")))
     for file in [*copy.lake.rglob("*")]:
         file.chmod(0o755 if file.is_dir() else 0o644)
+    build_catalog(copy)  # it tells of the place where it stands
     return copy
 
 
@@ -59,7 +62,7 @@ def broken(layout: Layout) -> dict[str, str]:
 def test_what_was_released_holds_and_every_gate_says_the_same_again(layout):
     told = looks(layout, again=True)
     assert all(look.holds for look in told.values()), told
-    assert list(told) == ["files", "what is in it", "verdicts", "ledger", "gates again"]
+    assert list(told) == ["files", "what is in it", "verdicts", "ledger", "catalog", "gates again"]
     said = "gates say the same again. Not asked: over_time, real_expectations, real_expectations_warning"
     assert said in told["gates again"].said
 
@@ -134,14 +137,14 @@ def test_whatever_else_the_manifest_claims_is_what_it_claimed_when_it_was_let_ou
         told["created"] = "2020-01-01T00:00:00+00:00"
 
     rewritten(layout, changed)
-    assert broken(layout) == {"ledger": "the manifest is not the one that was let out"}
+    assert broken(layout)["ledger"] == "the manifest is not the one that was let out"
 
 
 def test_a_damaged_file_ends_no_look_at_the_others(layout):
     (folder(layout) / "schema.json").write_text("{")
     told = looks(layout)
-    assert [look.holds for look in told.values()] == [False, False, True, True]
-    assert told["what is in it"].said == "a file can't be read (JSONDecodeError)"
+    assert [look.holds for look in told.values()] == [False, False, True, True, True]
+    assert told["what is in it"].said == "it can't be looked at (JSONDecodeError)"
 
 
 def test_a_release_of_an_earlier_version_is_not_taken_for_verified(layout, monkeypatch):
@@ -168,7 +171,10 @@ def test_one_byte_of_a_verdict_is_found(layout):
 
 def test_a_release_that_the_ledger_does_not_know_is_found(layout):
     rewritten(layout, lambda told: told.update(release="2026-11-21"))
-    assert broken(layout) == {"ledger": "it does not know this release"}
+    assert broken(layout) == {
+        "ledger": "it does not know this release: verify it in the project that made it",
+        "catalog": "this folder of the lake is not that of clinic@2026-11-21",
+    }
 
 
 def test_a_ledger_that_was_edited_is_found(layout):
@@ -177,13 +183,60 @@ def test_a_ledger_that_was_edited_is_found(layout):
     assert "edited" in broken(layout)["ledger"]
 
 
-def test_gates_that_would_say_something_else_today_are_told(layout):
+def test_gates_that_would_say_something_else_today_are_told(layout, monkeypatch):
     synthetic, real = folder(layout), next(layout.own_vault("clinic").glob("real/*/learnt"))
     for name, data in parquet_bytes(real).items():  # the twin is what was learnt
         (synthetic / name).write_bytes(data)
+    assert looks(layout, again=True)["gates again"].said == "not asked, for something above does not hold"
+    monkeypatch.setattr("twinlake.run.verify.verify_files", lambda *_: [])  # who has the secret could have sealed it
     told = looks(layout, again=True)
     assert not told["gates again"].holds
     assert "subjects · replay failed, and passed then" in told["gates again"].said
+
+
+def test_a_link_is_no_part_of_a_release_wherever_it_leads(layout):
+    real = next(layout.own_vault("clinic").glob("real/*/learnt/visits"))
+    (folder(layout) / "visits" / "part-00001.parquet").symlink_to(real, target_is_directory=True)
+    found = broken(layout)
+    assert "visits/part-00001.parquet does not belong to the release" in found["files"]
+    assert "visits/part-00001.parquet is no file of a release" in found["what is in it"]
+
+
+def test_what_is_no_plain_file_is_not_waited_for(layout):
+    (folder(layout) / "report.html").unlink()
+    os.mkfifo(folder(layout) / "report.html")
+    assert "report.html is no plain file" in broken(layout)["files"]
+
+
+def test_a_catalog_that_serves_other_rows_is_found(layout):
+    with duckdb.connect(str(layout.catalog)) as con:
+        con.execute("DROP VIEW clinic.visits")
+        con.execute("CREATE TABLE clinic.visits AS SELECT 42 AS id")
+    assert "it serves something else than the releases" in broken(layout)["catalog"]
+
+
+def test_a_release_moved_to_another_name_is_found(layout):
+    folder(layout).rename(layout.release("clinic", "2026-12-31"))
+    assert "is not that of clinic@2026-11-22" in broken(layout)["catalog"]
+
+
+def test_an_account_of_attempts_that_was_taken_away_is_found(layout):
+    layout.attempts("clinic").unlink()
+    assert broken(layout) == {"ledger": "the account of attempts holds none that passed with these rows"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("clinic@2026-12-31", "there is no release clinic@2026-12-31"),
+        ("./pipelines", "./pipelines is no release's folder: it has no manifest.json"),
+        ("klinic", 'no pipeline "klinic" has a release'),
+    ],
+)
+def test_what_names_no_release_is_said_in_a_sentence(layout, name, said):
+    told = call(layout, name)
+    assert told.exit_code == 2
+    assert said in told.output
 
 
 def test_under_other_settings_nothing_is_asked_again(layout):
@@ -204,7 +257,8 @@ def test_rows_that_have_left_the_vault_can_not_be_asked_about(layout):
 def test_the_command_prints_a_line_each_and_says_by_its_status_whether_all_holds(layout):
     done = call(layout, "clinic")
     assert done.exit_code == 0, done.output
-    assert [line[0] for line in done.stdout.splitlines()] == ["✓"] * 4
+    assert done.stdout.splitlines()[0] == str(folder(layout))
+    assert [line[0] for line in done.stdout.splitlines()[1:]] == ["✓"] * 5
     part(folder(layout), "visits").unlink()
     done = call(layout, "clinic@2026-11-22")
     assert done.exit_code == 1
@@ -223,4 +277,5 @@ def test_a_copy_is_looked_at_where_there_is_no_vault(layout, tmp_path):
     assert "--public is without a vault" in both.output
     alone = call(layout, str(copy), "--public")
     assert alone.exit_code == 0, alone.output
-    assert len(alone.stdout.splitlines()) == 2
+    assert [line[:1] for line in alone.stdout.splitlines()[1:3]] == ["✓", "✓"]
+    assert "nothing here is signed" in alone.stdout

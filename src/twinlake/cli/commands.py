@@ -287,28 +287,29 @@ def report(release: str, vault: bool) -> None:
 @click.option("--again", is_flag=True, help="Run the gates again on the vault's rows too.")
 @click.option("--public", is_flag=True, help="Look at the folder alone, where there is no vault.")
 def verify(release: str, again: bool, public: bool) -> None:
-    """Look at a release once more: is it what was judged, and why was it let out? RELEASE: NAME, NAME@RELEASE or DIR.
+    """Look at a release once more: is it what was judged, and why was it let out? RELEASE: NAME, NAME@RELEASE or ./DIR.
 
-    Exit status 0 where everything holds, 1 where something does not.
+    Exit status 0 where everything holds, 1 where something does not, 2 where nobody could look.
 
     Example: twinlake verify adult@2026-11-22 --again
     """
     with sentences():
         from twinlake.report.listing import look_line
+        from twinlake.run.verify import release_folder
         from twinlake.run.verify import verify as looks
         from twinlake.storage.layout import Layout
-        from twinlake.storage.release import find_release
 
         if again and public:
             raise click.UsageError("--again asks the gates on the vault's rows, and --public is without a vault")
-        there = (Path(release) / "manifest.json").is_file()
-        layout = None if public and there else Layout.find(Path.cwd())
-        folder = Path(release) if there or layout is None else find_release(layout, release).folder
-        holds = True
+        layout = None if public and "/" in release else Layout.find(Path.cwd())
+        folder, holds = release_folder(release, layout), True
+        click.echo(f"{folder}")
         with progress() as told:
             for look in looks(folder, None if public else layout, again=again, progress=told):
                 click.echo(look_line(look.what, look.holds, look.said, encoding=encoding()))
                 holds = holds and look.holds
+        if public:
+            click.echo("nothing here is signed: who changed files and manifest together is not seen")
         sys.exit(0 if holds else 1)
 
 

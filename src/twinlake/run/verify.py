@@ -18,11 +18,14 @@ from twinlake.run.job import Job
 from twinlake.run.judge import read_suites
 from twinlake.run.policy import policy_hash
 from twinlake.run.wall import keep, walled
+from twinlake.storage.attempts import read_attempts
 from twinlake.storage.bundle import check_bundle
+from twinlake.storage.catalog import is_ours
 from twinlake.storage.layout import Layout
-from twinlake.storage.ledger import Entry, read_ledger
+from twinlake.storage.ledger import Entry, read_censuses, read_ledger
 from twinlake.storage.manifest import Manifest, read_manifest, verify_files
 from twinlake.storage.publish import REPORT, files_hash
+from twinlake.storage.release import find_release
 from twinlake.storage.secret import SIZE, vault_secret
 from twinlake.storage.verdicts import Gate, Judgement, read_verdicts
 from twinlake.tables import Tables, file_hash
@@ -41,6 +44,21 @@ class Look:
     said: str
 
 
+def release_folder(name: str, layout: Layout | None) -> Path:
+    """The folder that `adult`, `adult@2026-11-22` or a path with a / in it names; raises LakeError where none does."""
+    if "/" in name or layout is None:
+        folder = Path(name)
+        if not (folder / "manifest.json").is_file():
+            raise LakeError(
+                f"{name} is no release's folder: it has no manifest.json", fix="Name a release, or its folder"
+            )
+        return folder
+    found = find_release(layout, name)
+    if "@" in name and found.id != name:
+        raise LakeError(f"there is no release {name}", fix=f"The nearest is {found.id}")
+    return found.folder
+
+
 def verify(
     folder: Path, layout: Layout | None, *, again: bool = False, progress: Progress | None = None
 ) -> Iterator[Look]:
@@ -56,14 +74,21 @@ def verify(
     """
     manifest = read_manifest(folder)
     secret = _secret(layout) if layout else secrets.token_bytes(SIZE)
-    yield _tried("files", lambda: _files(folder, manifest))
-    yield _tried("what is in it", lambda: _bundle(folder, secret))
-    if layout is None:
-        return
-    yield _tried("verdicts", lambda: _verdicts(manifest, _judgement(layout, manifest, secret)))
-    yield _tried("ledger", lambda: _ledger(folder, _entry(layout, manifest, secret)))
-    if again:
-        yield _tried("gates again", lambda: _again(folder, layout, manifest, secret, progress))
+    looks = {"files": lambda: _files(folder, manifest), "what is in it": lambda: _bundle(folder, secret)}
+    if layout is not None:
+        looks["verdicts"] = lambda: _verdicts(manifest, _judgement(layout, manifest, secret))
+        looks["ledger"] = lambda: _ledger(folder, layout, manifest, secret)
+        if folder.resolve().is_relative_to(layout.lake.resolve()):
+            looks["catalog"] = lambda: _catalog(folder, layout, manifest)
+    holds = True
+    for what, look in looks.items():
+        yield (told := _tried(what, look))
+        holds = holds and told.holds
+    if again and layout is not None:
+        yield (
+            _tried("gates again", lambda: _again(folder, layout, manifest, secret, progress)) if holds
+            else Look("gates again", False, "not asked, for something above does not hold")
+        )  # fmt: skip
 
 
 def _tried(what: str, look: Callable[[], str]) -> Look:
@@ -72,8 +97,8 @@ def _tried(what: str, look: Callable[[], str]) -> Look:
         return Look(what, True, look())
     except TwinlakeError as error:
         return Look(what, False, f"{error.what}. {error.fix}" if error.fix else error.what)
-    except (OSError, ValueError, KeyError, TypeError) as error:  # a damaged file may make any of these
-        return Look(what, False, f"a file can't be read ({type(error).__name__})")
+    except Exception as error:  # whatever a damaged file makes of a reader
+        return Look(what, False, f"it can't be looked at ({type(error).__name__})")
 
 
 def _secret(layout: Layout) -> bytes:
@@ -123,19 +148,33 @@ def _entry(layout: Layout, manifest: Manifest, secret: bytes) -> Entry:
     ledger = read_ledger(layout, manifest.pipeline, secret=secret)
     mine = [e for e in ledger.entries if (e.release, e.snapshot) == (manifest.release, manifest.snapshot)]
     if not mine:
-        raise LakeError("it does not know this release")
+        raise LakeError("it does not know this release: verify it in the project that made it")
     return mine[-1]
 
 
-def _ledger(folder: Path, entry: Entry) -> str:
+def _ledger(folder: Path, layout: Layout, manifest: Manifest, secret: bytes) -> str:
     """Whether the ledger saw this very manifest go out, which lists every file and says all that the release claims."""
+    entry = _entry(layout, manifest, secret)
     if not entry.committed:
         raise LakeError("this release was reserved, and not seen to be placed in the lake")
     if not entry.manifest:
         raise LakeError("an earlier version let it out, which did not keep what its manifest said")
     if file_hash(folder / "manifest.json") != entry.manifest:
         raise LakeError("the manifest is not the one that was let out")
+    read_censuses(layout, manifest.pipeline, entry, tables=list(entry.rows))
+    tried = read_attempts(layout, manifest.pipeline, secret=secret)
+    if not any(a.snapshot == manifest.snapshot and a.passed for a in tried):
+        raise LakeError("the account of attempts holds none that passed with these rows")
     return "it is whole, and this very manifest stands in it"
+
+
+def _catalog(folder: Path, layout: Layout, manifest: Manifest) -> str:
+    """Whether the release stands where its name says, and SQL is answered from releases alone."""
+    if folder.resolve() != layout.release(manifest.pipeline, manifest.release).resolve():
+        raise LakeError(f"this folder of the lake is not that of {manifest.pipeline}@{manifest.release}")
+    if not is_ours(layout):
+        raise LakeError("it serves something else than the releases that are here", fix="A new release builds it anew")
+    return "it serves the releases and nothing else"
 
 
 def _again(folder: Path, layout: Layout, manifest: Manifest, secret: bytes, progress: Progress | None) -> str:

@@ -44,9 +44,9 @@ def check_bundle(folder: Path, *, secret: bytes) -> None:
 
 def _found(folder: Path, secret: bytes) -> Iterator[str]:
     written = (secret, secret.hex().encode(), base64.b64encode(secret), base64.urlsafe_b64encode(secret))
-    for file in sorted(p for p in folder.rglob("*") if not p.is_dir()):
+    for file in sorted(p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()):
         name = file.relative_to(folder).as_posix()
-        if file.is_symlink() or file.suffix not in _KINDS:
+        if file.is_symlink() or not file.is_file() or file.suffix not in _KINDS:
             yield f"{name} is no file of a release"
             continue
         content = file.read_bytes()

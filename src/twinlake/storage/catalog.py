@@ -110,6 +110,33 @@ def is_current(layout: Layout) -> bool:
     return root == [(str(layout.lake.resolve()),)] and there == {p.resolve() for p in release_folders(layout)}
 
 
+def is_ours(layout: Layout) -> bool:
+    """Whether the catalog serves what it would, were it built now from the releases there are: nothing else."""
+    found = releases(layout)
+    try:
+        with duckdb.connect(":memory:") as con:
+            con.execute(f"ATTACH {literal(str(layout.catalog))} AS served (READ_ONLY)")
+            con.execute("ATTACH ':memory:' AS built")
+            con.execute("USE built")
+            define(con, layout, found, served=latest(found))
+            return _served(con, "served") == _served(con, "built")
+    except duckdb.Error:
+        return False  # damaged, missing, or no catalog of ours
+
+
+def _served(con: Connection, database: str) -> list[list[tuple[object, ...]]]:
+    """All that a database shows: its views and how they are made, its tables, macros, and what our own hold."""
+    own = f"WHERE database_name = {literal(database)} AND NOT internal"
+    asked = (
+        f"SELECT schema_name, view_name, sql, comment FROM duckdb_views() {own}",
+        f"SELECT schema_name, table_name, sql FROM duckdb_tables() {own}",
+        f"SELECT schema_name, function_name FROM duckdb_functions() {own}",
+        f"SELECT * FROM {database}.twinlake.lake",
+        f"SELECT * FROM {database}.twinlake.releases",
+    )
+    return [sorted(con.sql(query).fetchall(), key=repr) for query in asked]
+
+
 def distinct(names: Iterable[str]) -> list[str]:
     """Names that differ for DuckDB, which is blind to case: `a, A` become `a, A_1`, as it calls columns itself."""
     taken: Counter[str] = Counter()

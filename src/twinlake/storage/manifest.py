@@ -136,7 +136,7 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / "manifest.json"
     try:
         return Manifest.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LakeError(
             f"the manifest can't be read ({type(error).__name__})",
             where=f"release {folder.parent.name}@{folder.name}",
@@ -147,11 +147,15 @@ def read_manifest(folder: Path) -> Manifest:
 def verify_files(folder: Path, manifest: Manifest) -> list[str]:
     """What differs between a release's folder and its manifest, a sentence each; none where nothing does."""
     listed = {f.path: f for f in manifest.files}
-    there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()} - {"manifest.json"}
+    found = (p for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    there = {p.relative_to(folder).as_posix() for p in found} - {"manifest.json"}
     problems = [f"{path} is missing" for path in sorted(listed.keys() - there)]
     problems += [f"{path} does not belong to the release" for path in sorted(there - listed.keys())]
     for path in sorted(there & listed.keys()):
-        if file_hash(folder / path) != listed[path].sha256:
+        file = folder / path
+        if file.is_symlink() or not file.is_file():
+            problems.append(f"{path} is no plain file")
+        elif file_hash(file) != listed[path].sha256:
             problems.append(f"{path} has been changed")
     return problems
 
