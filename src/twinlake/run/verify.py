@@ -20,7 +20,7 @@ from twinlake.run.policy import policy_hash
 from twinlake.run.wall import keep, walled
 from twinlake.storage.attempts import read_attempts
 from twinlake.storage.bundle import check_bundle
-from twinlake.storage.catalog import is_ours
+from twinlake.storage.catalog import is_current, is_ours
 from twinlake.storage.layout import Layout
 from twinlake.storage.ledger import Entry, read_censuses, read_ledger
 from twinlake.storage.manifest import Manifest, read_manifest, verify_files
@@ -172,6 +172,8 @@ def _catalog(folder: Path, layout: Layout, manifest: Manifest) -> str:
     """Whether the release stands where its name says, and SQL is answered from releases alone."""
     if folder.resolve() != layout.release(manifest.pipeline, manifest.release).resolve():
         raise LakeError(f"this folder of the lake is not that of {manifest.pipeline}@{manifest.release}")
+    if not is_current(layout):
+        return "it was built for another place or for other releases; twinlake sql builds it anew before it asks"
     if not is_ours(layout):
         raise LakeError("it serves something else than the releases that are here", fix="A new release builds it anew")
     return "it serves the releases and nothing else"
